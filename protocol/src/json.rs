@@ -1,0 +1,141 @@
+//! One check of foreign JSON before its bytes are spliced into a frame (spec "Splicing").
+//!
+//! Knows nothing of HTTP or frames: bytes in, a verdict with line and column out. No tree is
+//! built; the value stays the caller's bytes.
+
+use serde_json::value::RawValue;
+
+/// Why bytes are not one acceptable JSON value. Line and column count from 1.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum JsonError {
+    #[error("{message} at line {line} column {column}")]
+    Syntax { message: String, line: usize, column: usize },
+    #[error("nested deeper than {limit} levels at line {line} column {column}")]
+    TooDeep { limit: usize, line: usize, column: usize },
+}
+
+/// What kind of value the bytes hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shape {
+    Object,
+    Array,
+    String,
+    Number,
+    Bool,
+    Null,
+}
+
+/// Checks that `bytes` are exactly one JSON value, at most `max_depth` levels deep.
+///
+/// # Errors
+/// [`JsonError`] with the place of the first fault.
+pub fn check(bytes: &[u8], max_depth: usize) -> Result<(Shape, &RawValue), JsonError> {
+    let text = std::str::from_utf8(bytes).map_err(|e| {
+        let (line, column) = position(bytes, e.valid_up_to());
+        JsonError::Syntax { message: "invalid utf-8".into(), line, column }
+    })?;
+    let value: &RawValue = serde_json::from_str(text).map_err(|e| JsonError::Syntax {
+        message: without_position(&e.to_string()),
+        line: e.line(),
+        column: e.column(),
+    })?;
+    // No value with fewer opening brackets can be too deep: almost all are settled by this count.
+    if memchr::memchr2_iter(b'[', b'{', bytes).nth(max_depth).is_some() {
+        check_depth(bytes, max_depth)?;
+    }
+    Ok((shape(value), value))
+}
+
+fn shape(value: &RawValue) -> Shape {
+    match value.get().as_bytes().first() {
+        Some(b'{') => Shape::Object,
+        Some(b'[') => Shape::Array,
+        Some(b'"') => Shape::String,
+        Some(b't' | b'f') => Shape::Bool,
+        Some(b'n') => Shape::Null,
+        _ => Shape::Number,
+    }
+}
+
+/// Walks valid JSON and follows its brackets; strings are skipped.
+fn check_depth(bytes: &[u8], limit: usize) -> Result<(), JsonError> {
+    let (mut depth, mut at) = (0usize, 0usize);
+    while let Some(&byte) = bytes.get(at) {
+        match byte {
+            b'"' => at = end_of_string(bytes, at + 1),
+            b'[' | b'{' => {
+                depth += 1;
+                if depth > limit {
+                    let (line, column) = position(bytes, at);
+                    return Err(JsonError::TooDeep { limit, line, column });
+                }
+            }
+            b']' | b'}' => depth -= 1,
+            _ => {}
+        }
+        at += 1;
+    }
+    Ok(())
+}
+
+/// Index of the quote that ends the string whose first byte is at `from`.
+fn end_of_string(bytes: &[u8], from: usize) -> usize {
+    let mut at = from;
+    while let Some(found) = memchr::memchr2(b'"', b'\\', &bytes[at.min(bytes.len())..]) {
+        at += found;
+        if bytes[at] == b'"' {
+            return at;
+        }
+        at += 2;
+    }
+    bytes.len()
+}
+
+fn position(bytes: &[u8], at: usize) -> (usize, usize) {
+    let before = &bytes[..at];
+    let line_start = memchr::memrchr(b'\n', before).map_or(0, |n| n + 1);
+    (memchr::memchr_iter(b'\n', before).count() + 1, at - line_start + 1)
+}
+
+/// serde_json appends the position to its message; ours stands in fields of its own.
+fn without_position(message: &str) -> String {
+    message.rsplit_once(" at line ").map_or(message, |(text, _)| text).to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn nested(depth: usize) -> Vec<u8> {
+        let mut text = "[".repeat(depth);
+        text.push_str(&"]".repeat(depth));
+        text.into_bytes()
+    }
+
+    #[test]
+    fn depth_is_counted_exactly() {
+        assert_eq!(check(&nested(128), 128).unwrap().0, Shape::Array);
+        let error = check(&nested(129), 128).unwrap_err();
+        assert_eq!(error, JsonError::TooDeep { limit: 128, line: 1, column: 129 });
+    }
+
+    #[test]
+    fn brackets_inside_strings_do_not_count() {
+        let text = format!(r#"{{"a":"{}\"[["}}"#, "[{".repeat(200));
+        assert_eq!(check(text.as_bytes(), 128).unwrap().0, Shape::Object);
+    }
+
+    #[test]
+    fn a_splice_attack_is_not_one_value() {
+        let body = br#"1},"method":"shutdown","x":{"a":1"#;
+        assert!(matches!(check(body, 128), Err(JsonError::Syntax { line: 1, .. })));
+    }
+
+    #[test]
+    fn the_place_of_a_fault_is_named() {
+        let error = check(b"{\n  \"a\": ,\n}", 128).unwrap_err();
+        assert_eq!(error.to_string(), "expected value at line 2 column 8");
+        let error = check(b"{\"a\":\n\"\xff\"}", 128).unwrap_err();
+        assert_eq!(error.to_string(), "invalid utf-8 at line 2 column 2");
+    }
+}

@@ -1,0 +1,316 @@
+//! A frame as request, notification, result or error (spec section "JSON-RPC profile").
+//!
+//! One pass over the payload, nothing copied: `params` and the members of `result` stay slices
+//! of the frame. Knows the envelope only; what a method's members mean is in `worker` and
+//! `syscall`.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::marker::PhantomData;
+
+use serde::de::{DeserializeOwned, IgnoredAny, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::value::RawValue;
+use smallvec::SmallVec;
+
+use crate::codec::{CodecError, OutFrame};
+use crate::error::{ErrorCode, RpcError};
+use crate::limits::{ID_MAX, METHOD};
+
+/// More members of a `result` than these are skipped unread.
+const MEMBERS: usize = 64;
+
+/// One message, borrowing from its frame.
+#[derive(Debug)]
+pub enum Message<'a> {
+    Request {
+        id: u64,
+        method: Cow<'a, str>,
+        params: Option<&'a RawValue>,
+    },
+    Notification {
+        method: Cow<'a, str>,
+        params: Option<&'a RawValue>,
+    },
+    Result {
+        id: u64,
+        members: Members<'a>,
+    },
+    /// `id` is none for `"id": null`: the sender could not tell which request it answers.
+    Error {
+        id: Option<u64>,
+        error: RpcError,
+    },
+}
+
+/// Why a payload is no message, as it is answered: `code` -32700 or -32600, `id` where known.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct ParseError {
+    pub code: ErrorCode,
+    pub id: Option<u64>,
+    pub message: String,
+}
+
+impl ParseError {
+    fn invalid(id: Option<u64>, message: impl Into<String>) -> Self {
+        ParseError { code: ErrorCode::InvalidRequest, id, message: message.into() }
+    }
+}
+
+#[derive(Deserialize)]
+struct Envelope<'a> {
+    #[serde(borrow, default, deserialize_with = "present")]
+    jsonrpc: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    id: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    method: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    params: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    result: Option<Members<'a>>,
+    #[serde(default)]
+    error: Option<RpcError>,
+}
+
+/// Tells a member that is `null` from one that is absent.
+fn present<'de: 'a, 'a, D: Deserializer<'de>>(d: D) -> Result<Option<&'a RawValue>, D::Error> {
+    <&RawValue>::deserialize(d).map(Some)
+}
+
+impl<'a> Message<'a> {
+    /// Reads one payload.
+    ///
+    /// # Errors
+    /// [`ParseError`], to be answered as it says unless the payload was itself an answer.
+    pub fn parse(payload: &'a [u8]) -> Result<Self, ParseError> {
+        let bad = |message: String| ParseError { code: ErrorCode::ParseError, id: None, message };
+        let text = std::str::from_utf8(payload).map_err(|e| bad(format!("invalid utf-8: {e}")))?;
+        if text.trim_start().starts_with('[') {
+            serde_json::from_str::<IgnoredAny>(text).map_err(|e| bad(e.to_string()))?;
+            return Err(ParseError::invalid(None, "batches are not part of this protocol"));
+        }
+        let envelope: Envelope<'a> =
+            serde_json::from_str(text).map_err(|e| match e.classify() {
+                serde_json::error::Category::Data => ParseError::invalid(None, e.to_string()),
+                _ => bad(e.to_string()),
+            })?;
+        envelope.into_message()
+    }
+}
+
+impl<'a> Envelope<'a> {
+    fn into_message(self) -> Result<Message<'a>, ParseError> {
+        let id = match self.id.map(RawValue::get) {
+            None => None,
+            Some("null") => Some(None),
+            Some(text) => match text.parse::<u64>() {
+                Ok(id @ 1..=ID_MAX) => Some(Some(id)),
+                _ => {
+                    return Err(ParseError::invalid(
+                        None,
+                        format!("id {text} is no integer from 1 to 2^53 - 1"),
+                    ));
+                }
+            },
+        };
+        if self.jsonrpc.map(RawValue::get) != Some("\"2.0\"") {
+            return Err(ParseError::invalid(id.flatten(), "jsonrpc must be \"2.0\""));
+        }
+        match (self.method, id) {
+            (Some(method), id) => Self::call(method, self.params, id),
+            (None, Some(id)) => Self::answer(id, self.result, self.error),
+            (None, None) => Err(ParseError::invalid(None, "neither method nor id")),
+        }
+    }
+
+    fn call(
+        method: &'a RawValue,
+        params: Option<&'a RawValue>,
+        id: Option<Option<u64>>,
+    ) -> Result<Message<'a>, ParseError> {
+        let known = id.flatten();
+        let Ok(Text(method)) = serde_json::from_str(method.get()) else {
+            return Err(ParseError::invalid(known, "method is no string"));
+        };
+        if method.len() > METHOD {
+            return Err(ParseError::invalid(
+                known,
+                format!("method is longer than {METHOD} bytes"),
+            ));
+        }
+        if params.is_some_and(|p| !p.get().starts_with('{')) {
+            return Err(ParseError::invalid(known, "params must be an object"));
+        }
+        match id {
+            None => Ok(Message::Notification { method, params }),
+            Some(Some(id)) => Ok(Message::Request { id, method, params }),
+            Some(None) => Err(ParseError::invalid(None, "a request's id must not be null")),
+        }
+    }
+
+    fn answer(
+        id: Option<u64>,
+        result: Option<Members<'a>>,
+        error: Option<RpcError>,
+    ) -> Result<Message<'a>, ParseError> {
+        match (id, result, error) {
+            (id, None, Some(error)) => Ok(Message::Error { id, error }),
+            // `error: null` beside a result is read as no error.
+            (Some(id), Some(members), None) => Ok(Message::Result { id, members }),
+            (None, Some(_), None) => Err(ParseError::invalid(None, "a result needs an id")),
+            (id, Some(_), Some(_)) => Err(ParseError::invalid(id, "both result and error")),
+            (id, None, None) => Err(ParseError::invalid(id, "neither result nor error")),
+        }
+    }
+}
+
+/// The members of a `result` object, each a slice of the frame.
+#[derive(Debug, Default)]
+pub struct Members<'a>(SmallVec<[(Cow<'a, str>, &'a RawValue); 4]>);
+
+impl<'a> Members<'a> {
+    /// The bytes of one member.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&'a RawValue> {
+        self.0.iter().find(|(key, _)| key == name).map(|(_, value)| *value)
+    }
+
+    /// The whole object as a type of `worker` or `syscall`.
+    ///
+    /// # Errors
+    /// serde's, naming the member that does not fit.
+    pub fn read<T: DeserializeOwned>(&self) -> Result<T, serde_json::Error> {
+        let mut object = serde_json::Map::new();
+        for (key, value) in &self.0 {
+            object.insert(key.to_string(), serde_json::from_str(value.get())?);
+        }
+        serde_json::from_value(serde_json::Value::Object(object))
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Collect<'a>(PhantomData<&'a ()>);
+        impl<'de: 'a, 'a> Visitor<'de> for Collect<'a> {
+            type Value = Members<'a>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members<'a>, A::Error> {
+                let mut members = Members::default();
+                while let Some(Text(key)) = map.next_key()? {
+                    if members.0.len() == MEMBERS {
+                        map.next_value::<IgnoredAny>()?;
+                    } else {
+                        members.0.push((key, map.next_value()?));
+                    }
+                }
+                Ok(members)
+            }
+        }
+        deserializer.deserialize_map(Collect(PhantomData))
+    }
+}
+
+/// A string that borrows from the frame unless it holds escapes.
+#[derive(Deserialize)]
+#[serde(transparent)]
+struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+
+#[derive(Serialize)]
+struct Outgoing<'a, P> {
+    jsonrpc: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<u64>,
+    method: &'a str,
+    params: P,
+}
+
+#[derive(Serialize)]
+struct ResultFrame<R> {
+    jsonrpc: &'static str,
+    id: u64,
+    result: R,
+}
+
+#[derive(Serialize)]
+struct ErrorFrame<'a> {
+    jsonrpc: &'static str,
+    id: Option<u64>,
+    error: &'a RpcError,
+}
+
+fn frame(value: &impl Serialize) -> Result<OutFrame, CodecError> {
+    let json = serde_json::to_vec(value).map_err(std::io::Error::from)?;
+    OutFrame::whole(&json)
+}
+
+/// A request as a frame.
+///
+/// # Errors
+/// [`CodecError::TooLarge`] over 16 MiB - 1.
+pub fn request(id: u64, method: &str, params: impl Serialize) -> Result<OutFrame, CodecError> {
+    frame(&Outgoing { jsonrpc: "2.0", id: Some(id), method, params })
+}
+
+/// A notification as a frame.
+///
+/// # Errors
+/// [`CodecError::TooLarge`] over 16 MiB - 1.
+pub fn notification(method: &str, params: impl Serialize) -> Result<OutFrame, CodecError> {
+    frame(&Outgoing { jsonrpc: "2.0", id: None, method, params })
+}
+
+/// An answer as a frame; `result` must serialise as an object.
+///
+/// # Errors
+/// [`CodecError::TooLarge`] over 16 MiB - 1.
+pub fn result(id: u64, result: impl Serialize) -> Result<OutFrame, CodecError> {
+    frame(&ResultFrame { jsonrpc: "2.0", id, result })
+}
+
+/// An error answer as a frame; `id` none is written as `null`.
+///
+/// # Errors
+/// [`CodecError::TooLarge`] over 16 MiB - 1.
+pub fn error(id: Option<u64>, error: &RpcError) -> Result<OutFrame, CodecError> {
+    frame(&ErrorFrame { jsonrpc: "2.0", id, error })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn result_members_are_slices_of_the_frame() {
+        let payload =
+            br#"{"jsonrpc":"2.0","id":7,"result":{"stats":{"cpuMs":1},"output": [1, 2] }}"#;
+        let Message::Result { id: 7, members } = Message::parse(payload).unwrap() else { panic!() };
+        assert_eq!(members.get("output").unwrap().get(), "[1, 2]");
+        assert!(members.get("nothing").is_none());
+    }
+
+    #[test]
+    fn faults_are_told_apart() {
+        let code = |text: &str| Message::parse(text.as_bytes()).unwrap_err();
+        assert_eq!(code("{").code, ErrorCode::ParseError);
+        assert_eq!(code("[]").code, ErrorCode::InvalidRequest);
+        assert_eq!(
+            code(r#"{"jsonrpc":"2.0","id":1.0,"method":"ping"}"#).code,
+            ErrorCode::InvalidRequest
+        );
+        assert_eq!(code(r#"{"jsonrpc":"1.0","id":4,"method":"ping"}"#).id, Some(4));
+        assert_eq!(code(r#"{"jsonrpc":"2.0","id":4,"method":"ping","params":[]}"#).id, Some(4));
+        assert_eq!(code(r#"{"jsonrpc":"2.0","ID":4}"#).message, "neither method nor id");
+    }
+
+    #[test]
+    fn a_null_error_beside_a_result_is_tolerated() {
+        let payload = br#"{"jsonrpc":"2.0","id":1,"result":{},"error":null}"#;
+        assert!(matches!(Message::parse(payload), Ok(Message::Result { id: 1, .. })));
+    }
+}
