@@ -3,6 +3,9 @@
 //! Knows nothing of HTTP or frames: bytes in, a verdict with line and column out. No tree is
 //! built; the value stays the caller's bytes.
 
+use std::borrow::Cow;
+
+use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
 /// Why bytes are not one acceptable JSON value. Line and column count from 1.
@@ -44,6 +47,52 @@ pub fn check(bytes: &[u8], max_depth: usize) -> Result<(Shape, &RawValue), JsonE
         check_depth(bytes, max_depth)?;
     }
     Ok((shape(value), value))
+}
+
+/// Reads a typed value from JSON of a peer, whose strings may hold lone surrogates.
+///
+/// JavaScript strings can, and `JSON.stringify` writes them as `\ud800`; no Rust string can. They
+/// become U+FFFD here, so that one odd character costs neither a log line nor an answer.
+///
+/// # Errors
+/// serde's, naming what does not fit.
+pub fn read<T: DeserializeOwned>(text: &str) -> Result<T, serde_json::Error> {
+    serde_json::from_str(text).or_else(|fault| match replace_lone_surrogates(text) {
+        Cow::Borrowed(_) => Err(fault),
+        Cow::Owned(mended) => serde_json::from_str(&mended),
+    })
+}
+
+/// Rewrites escapes of surrogates that have no partner to `\ufffd`; the rest stays as it is.
+fn replace_lone_surrogates(text: &str) -> Cow<'_, str> {
+    let bytes = text.as_bytes();
+    let mut mended = String::new();
+    let (mut kept, mut at) = (0, 0);
+    while let Some(found) = memchr::memchr(b'\\', &bytes[at..]) {
+        at += found;
+        match (escaped_unit(bytes, at), escaped_unit(bytes, at + 6)) {
+            (Some(0xd800..=0xdbff), Some(0xdc00..=0xdfff)) => at += 12,
+            (Some(0xd800..=0xdfff), _) => {
+                mended.push_str(&text[kept..at]);
+                mended.push_str("\\ufffd");
+                at += 6;
+                kept = at;
+            }
+            // An escape of two bytes; its second may itself be a backslash.
+            _ => at = (at + 2).min(bytes.len()),
+        }
+    }
+    if kept == 0 {
+        return Cow::Borrowed(text);
+    }
+    mended.push_str(&text[kept..]);
+    Cow::Owned(mended)
+}
+
+/// The UTF-16 unit of a `\uXXXX` that starts at `at`.
+fn escaped_unit(bytes: &[u8], at: usize) -> Option<u16> {
+    let digits = bytes.get(at..at + 6)?.strip_prefix(b"\\u")?;
+    digits.iter().try_fold(0, |unit, &digit| Some(unit << 4 | (digit as char).to_digit(16)? as u16))
 }
 
 fn shape(value: &RawValue) -> Shape {
@@ -123,6 +172,15 @@ mod tests {
     fn brackets_inside_strings_do_not_count() {
         let text = format!(r#"{{"a":"{}\"[["}}"#, "[{".repeat(200));
         assert_eq!(check(text.as_bytes(), 128).unwrap().0, Shape::Object);
+    }
+
+    #[test]
+    fn lone_surrogates_are_replaced_and_pairs_kept() {
+        let read = |text: &str| read::<String>(text).unwrap();
+        assert_eq!(read(r#""a\ud800b""#), "a\u{fffd}b");
+        assert_eq!(read(r#""\ud800\ud83c\udf89\udc00""#), "\u{fffd}\u{1f389}\u{fffd}");
+        assert_eq!(read(r#""\ud800\\udc00""#), "\u{fffd}\\udc00");
+        assert_eq!(read(r#""\\ud800 \udfff""#), "\\ud800 \u{fffd}");
     }
 
     #[test]

@@ -15,6 +15,7 @@ use smallvec::SmallVec;
 
 use crate::codec::{CodecError, OutFrame};
 use crate::error::{ErrorCode, RpcError};
+use crate::json;
 use crate::limits::{ID_MAX, METHOD};
 
 /// More members of a `result` than these are skipped unread.
@@ -47,14 +48,28 @@ pub enum Message<'a> {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct ParseError {
+    /// [`ErrorCode::ParseError`] or [`ErrorCode::InvalidRequest`].
     pub code: ErrorCode,
+    /// The id the payload carries, where it is a valid one.
     pub id: Option<u64>,
+    /// What is wrong, for the answer and the log.
     pub message: String,
+    /// The payload was meant as an answer: nobody answers an answer, but call `id` has failed.
+    pub answer: bool,
 }
 
 impl ParseError {
+    fn bad_json(message: String) -> Self {
+        ParseError { code: ErrorCode::ParseError, id: None, message, answer: false }
+    }
+
     fn invalid(id: Option<u64>, message: impl Into<String>) -> Self {
-        ParseError { code: ErrorCode::InvalidRequest, id, message: message.into() }
+        let message = message.into();
+        ParseError { code: ErrorCode::InvalidRequest, id, message, answer: false }
+    }
+
+    fn of_answer(self) -> Self {
+        ParseError { answer: true, ..self }
     }
 }
 
@@ -70,8 +85,17 @@ struct Envelope<'a> {
     params: Option<&'a RawValue>,
     #[serde(borrow, default)]
     result: Option<Members<'a>>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    error: Option<&'a RawValue>,
+}
+
+/// What is still worth knowing of a payload that is no [`Envelope`]: whom it concerns.
+#[derive(Deserialize)]
+struct Address<'a> {
+    #[serde(borrow, default, deserialize_with = "present")]
+    id: Option<&'a RawValue>,
     #[serde(default)]
-    error: Option<RpcError>,
+    method: Option<IgnoredAny>,
 }
 
 /// Tells a member that is `null` from one that is absent.
@@ -85,42 +109,69 @@ impl<'a> Message<'a> {
     /// # Errors
     /// [`ParseError`], to be answered as it says unless the payload was itself an answer.
     pub fn parse(payload: &'a [u8]) -> Result<Self, ParseError> {
-        let bad = |message: String| ParseError { code: ErrorCode::ParseError, id: None, message };
-        let text = std::str::from_utf8(payload).map_err(|e| bad(format!("invalid utf-8: {e}")))?;
-        if text.trim_start().starts_with('[') {
-            serde_json::from_str::<IgnoredAny>(text).map_err(|e| bad(e.to_string()))?;
-            return Err(ParseError::invalid(None, "batches are not part of this protocol"));
+        let text = std::str::from_utf8(payload)
+            .map_err(|e| ParseError::bad_json(format!("invalid utf-8: {e}")))?;
+        match serde_json::from_str::<Envelope<'a>>(text) {
+            Ok(_) if text.trim_start().starts_with('[') => Err(batch()),
+            Ok(envelope) => envelope.into_message(),
+            Err(fault) => Err(second_look(text, &fault)),
         }
-        let envelope: Envelope<'a> =
-            serde_json::from_str(text).map_err(|e| match e.classify() {
-                serde_json::error::Category::Data => ParseError::invalid(None, e.to_string()),
-                _ => bad(e.to_string()),
-            })?;
-        envelope.into_message()
     }
+}
+
+fn batch() -> ParseError {
+    ParseError::invalid(None, "batches are not part of this protocol")
+}
+
+/// A fault as exact as it can be told: bad JSON, or JSON whose id and kind can still be seen.
+#[cold]
+fn second_look(text: &str, fault: &serde_json::Error) -> ParseError {
+    if let Err(e) = serde_json::from_str::<&RawValue>(text) {
+        return ParseError::bad_json(e.to_string());
+    }
+    if text.trim_start().starts_with('[') {
+        return batch();
+    }
+    let error = match serde_json::from_str::<Address<'_>>(text) {
+        Ok(Address { id: Some(id), method }) => {
+            let known = integer_id(id.get());
+            let error = ParseError::invalid(known, fault.to_string());
+            if method.is_none() { error.of_answer() } else { error }
+        }
+        _ => ParseError::invalid(None, fault.to_string()),
+    };
+    error
+}
+
+fn integer_id(text: &str) -> Option<u64> {
+    text.parse().ok().filter(|id| (1..=ID_MAX).contains(id))
 }
 
 impl<'a> Envelope<'a> {
     fn into_message(self) -> Result<Message<'a>, ParseError> {
+        let fault = |fault: ParseError| match self.method {
+            Some(_) => fault,
+            None => fault.of_answer(),
+        };
         let id = match self.id.map(RawValue::get) {
             None => None,
             Some("null") => Some(None),
-            Some(text) => match text.parse::<u64>() {
-                Ok(id @ 1..=ID_MAX) => Some(Some(id)),
-                _ => {
-                    return Err(ParseError::invalid(
-                        None,
-                        format!("id {text} is no integer from 1 to 2^53 - 1"),
-                    ));
+            Some(text) => match integer_id(text) {
+                Some(id) => Some(Some(id)),
+                None => {
+                    let message = format!("id {text} is no integer from 1 to 2^53 - 1");
+                    return Err(fault(ParseError::invalid(None, message)));
                 }
             },
         };
         if self.jsonrpc.map(RawValue::get) != Some("\"2.0\"") {
-            return Err(ParseError::invalid(id.flatten(), "jsonrpc must be \"2.0\""));
+            return Err(fault(ParseError::invalid(id.flatten(), "jsonrpc must be \"2.0\"")));
         }
         match (self.method, id) {
             (Some(method), id) => Self::call(method, self.params, id),
-            (None, Some(id)) => Self::answer(id, self.result, self.error),
+            (None, Some(id)) => {
+                Self::answer(id, self.result, self.error).map_err(ParseError::of_answer)
+            }
             (None, None) => Err(ParseError::invalid(None, "neither method nor id")),
         }
     }
@@ -153,11 +204,14 @@ impl<'a> Envelope<'a> {
     fn answer(
         id: Option<u64>,
         result: Option<Members<'a>>,
-        error: Option<RpcError>,
+        error: Option<&'a RawValue>,
     ) -> Result<Message<'a>, ParseError> {
-        match (id, result, error) {
-            (id, None, Some(error)) => Ok(Message::Error { id, error }),
-            // `error: null` beside a result is read as no error.
+        // `error: null` beside a result is read as no error.
+        match (id, result, error.filter(|error| error.get() != "null")) {
+            (id, None, Some(error)) => match json::read(error.get()) {
+                Ok(error) => Ok(Message::Error { id, error }),
+                Err(e) => Err(ParseError::invalid(id, format!("the error cannot be read: {e}"))),
+            },
             (Some(id), Some(members), None) => Ok(Message::Result { id, members }),
             (None, Some(_), None) => Err(ParseError::invalid(None, "a result needs an id")),
             (id, Some(_), Some(_)) => Err(ParseError::invalid(id, "both result and error")),
@@ -177,6 +231,11 @@ impl<'a> Members<'a> {
         self.0.iter().find(|(key, _)| key == name).map(|(_, value)| *value)
     }
 
+    /// Name and bytes of each member, in the order of the frame.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &'a RawValue)> {
+        self.0.iter().map(|(key, value)| (key.as_ref(), *value))
+    }
+
     /// The whole object as a type of `worker` or `syscall`.
     ///
     /// # Errors
@@ -184,7 +243,7 @@ impl<'a> Members<'a> {
     pub fn read<T: DeserializeOwned>(&self) -> Result<T, serde_json::Error> {
         let mut object = serde_json::Map::new();
         for (key, value) in &self.0 {
-            object.insert(key.to_string(), serde_json::from_str(value.get())?);
+            object.insert(key.to_string(), json::read(value.get())?);
         }
         serde_json::from_value(serde_json::Value::Object(object))
     }
@@ -312,5 +371,45 @@ mod tests {
     fn a_null_error_beside_a_result_is_tolerated() {
         let payload = br#"{"jsonrpc":"2.0","id":1,"result":{},"error":null}"#;
         assert!(matches!(Message::parse(payload), Ok(Message::Result { id: 1, .. })));
+    }
+
+    #[test]
+    fn a_broken_answer_names_its_call_and_is_not_answered() {
+        for payload in [
+            r#"{"jsonrpc":"2.0","id":3,"result":5}"#,
+            r#"{"jsonrpc":"2.0","id":3,"result":null}"#,
+            r#"{"jsonrpc":"2.0","id":3,"result":{},"error":{"code":1,"message":"m"}}"#,
+            r#"{"jsonrpc":"2.0","id":3,"error":{"code":"x"}}"#,
+            r#"{"jsonrpc":"2.0","id":3,"error":"failed"}"#,
+            r#"{"jsonrpc":"1.0","id":3,"result":{}}"#,
+            r#"{"jsonrpc":"2.0","id":3}"#,
+        ] {
+            let fault = Message::parse(payload.as_bytes()).unwrap_err();
+            let expected = (ErrorCode::InvalidRequest, Some(3), true);
+            assert_eq!((fault.code, fault.id, fault.answer), expected, "{payload}");
+        }
+        let fault = Message::parse(br#"{"jsonrpc":"2.0","id":3,"method":7}"#).unwrap_err();
+        assert_eq!((fault.id, fault.answer), (Some(3), false));
+    }
+
+    #[test]
+    fn details_deeper_than_a_parser_goes_still_fail_their_call() {
+        let deep = format!("{}{}", "[".repeat(500), "]".repeat(500));
+        let payload = format!(
+            r#"{{"jsonrpc":"2.0","id":3,"error":{{"code":-32020,"data":{{"details":{{"x":{deep}}}}}}}}}"#
+        );
+        let fault = Message::parse(payload.as_bytes()).unwrap_err();
+        assert_eq!((fault.code, fault.id), (ErrorCode::InvalidRequest, Some(3)));
+    }
+
+    #[test]
+    fn lone_surrogates_in_an_error_become_replacement_characters() {
+        let payload = br#"{"jsonrpc":"2.0","id":3,"error":{"code":-32020,"message":"a\ud800b",
+            "data":{"details":{"\udc00":"\ud83c\udf89"}}}}"#;
+        let Message::Error { id: Some(3), error } = Message::parse(payload).unwrap() else {
+            panic!()
+        };
+        assert_eq!(error.message, "a\u{fffd}b");
+        assert_eq!(error.data.unwrap().details["\u{fffd}"], "\u{1f389}");
     }
 }
