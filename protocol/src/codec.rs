@@ -19,7 +19,10 @@ pub enum Decoded {
     /// The payload of one frame of kind 0, sharing the receive buffer.
     Frame(Bytes),
     /// A frame over the limit. Its payload is being thrown away; the stream stays usable.
-    Oversize { length: usize },
+    Oversize {
+        /// The length its header names.
+        length: usize,
+    },
 }
 
 /// Why a stream of frames cannot go on.
@@ -27,11 +30,25 @@ pub enum Decoded {
 pub enum CodecError {
     /// A kind nobody negotiated. Fatal: skipping it would turn garbage into a silent hang.
     #[error("frame kind {kind} ({shown}) was not negotiated; is something else writing to the protocol stream?", shown = printable(*.kind))]
-    UnknownKind { kind: u8 },
+    UnknownKind {
+        /// The first byte of the header.
+        kind: u8,
+    },
+    /// The stream ended inside a frame.
     #[error("stream ended {missing} bytes before the end of a frame")]
-    Truncated { missing: usize },
+    Truncated {
+        /// Bytes of header or payload that did not come.
+        missing: usize,
+    },
+    /// A frame that must not be written.
     #[error("frame of {length} bytes is over the limit of {limit}")]
-    TooLarge { length: usize, limit: usize },
+    TooLarge {
+        /// Bytes of its payload.
+        length: usize,
+        /// The most there may be.
+        limit: usize,
+    },
+    /// The transport failed.
     #[error(transparent)]
     Io(#[from] std::io::Error),
 }
@@ -48,6 +65,7 @@ pub struct FrameCodec {
 }
 
 impl FrameCodec {
+    /// A codec at the start of a stream.
     #[must_use]
     pub fn new(max_frame: usize) -> Self {
         FrameCodec { max_frame: max_frame.min(FRAME_CAP), discarding: 0 }
@@ -158,6 +176,7 @@ impl OutFrame {
         self.head.len() + self.body.len() + self.tail.len()
     }
 
+    /// Never: a frame has a header at least.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         false

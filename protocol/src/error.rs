@@ -18,15 +18,19 @@ macro_rules! codes {
             /// Every code, in the order of the registry.
             pub const ALL: &[ErrorCode] = &[$(ErrorCode::$name),*];
 
+            /// The number on the wire.
             #[must_use]
             pub fn number(self) -> i32 { match self { $(ErrorCode::$name => $number),* } }
 
+            /// The string in `data.code`, unless a more exact one is known.
             #[must_use]
             pub fn text(self) -> &'static str { match self { $(ErrorCode::$name => $text),* } }
 
+            /// Whether the same call may succeed a little later.
             #[must_use]
             pub fn retryable(self) -> bool { match self { $(ErrorCode::$name => $retryable),* } }
 
+            /// The code of a number, if this version knows it.
             #[must_use]
             pub fn from_number(number: i32) -> Option<Self> {
                 match number { $($number => Some(ErrorCode::$name),)* _ => None }
@@ -94,9 +98,12 @@ codes! {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, thiserror::Error)]
 #[error("{}: {message}", self.text_code())]
 pub struct RpcError {
+    /// A number of the registry, or one that a later version added.
     pub code: i32,
+    /// For people; at most 4 KiB.
     #[serde(default)]
     pub message: String,
+    /// The string code and whatever else is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub data: Option<ErrorData>,
 }
@@ -104,13 +111,16 @@ pub struct RpcError {
 /// What an error says beyond its message. Unknown members are ignored.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct ErrorData {
+    /// The code users see: the registry's, the user's own, or a more exact one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub code: Option<String>,
+    /// Whether the same call may succeed a little later.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retryable: Option<bool>,
     /// Extra fields of the user's error; never override `code` and `message`.
     #[serde(default, skip_serializing_if = "Map::is_empty")]
     pub details: Map<String, Value>,
+    /// Where it was thrown; for logs, never for the caller of a function.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stack: Option<String>,
 }
@@ -131,6 +141,7 @@ impl RpcError {
         self
     }
 
+    /// Whether this is an error of that code.
     #[must_use]
     pub fn is(&self, code: ErrorCode) -> bool {
         self.code == code.number()

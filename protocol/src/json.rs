@@ -12,19 +12,41 @@ use serde_json::value::RawValue;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum JsonError {
     #[error("{message} at line {line} column {column}")]
-    Syntax { message: String, line: usize, column: usize },
+    /// Not one JSON value in UTF-8.
+    Syntax {
+        /// What is wrong.
+        message: String,
+        /// The line of the fault.
+        line: usize,
+        /// The column of the fault, in bytes.
+        column: usize,
+    },
     #[error("nested deeper than {limit} levels at line {line} column {column}")]
-    TooDeep { limit: usize, line: usize, column: usize },
+    /// JSON, but too many arrays and objects inside each other.
+    TooDeep {
+        /// The deepest nesting allowed.
+        limit: usize,
+        /// The line of the bracket that is one too deep.
+        line: usize,
+        /// Its column, in bytes.
+        column: usize,
+    },
 }
 
 /// What kind of value the bytes hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Shape {
+    /// `{…}`
     Object,
+    /// `[…]`
     Array,
+    /// `"…"`
     String,
+    /// A number of any form.
     Number,
+    /// `true` or `false`
     Bool,
+    /// `null`
     Null,
 }
 

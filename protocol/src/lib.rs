@@ -14,7 +14,11 @@
 //! 5. [`error`]: the error object and the registry of codes
 //! 6. [`version`]: which versions there are and how one is agreed on
 //! 7. [`worker`]: the methods a shim and a host use to run functions
-//! 8. [`syscall`]: what a running function may ask of its host
+//! 8. [`invocation`]: `invoke` as its receiver reads it
+//! 9. [`syscall`]: what a running function may tell and ask its host
+//! 10. [`database`]: the params and results of `db.*` and `tx.*`
+
+#![warn(missing_docs)]
 
 pub mod limits;
 pub mod codec;
@@ -23,7 +27,9 @@ pub mod message;
 pub mod error;
 pub mod version;
 pub mod worker;
+pub mod invocation;
 pub mod syscall;
+pub mod database;
 
 pub use codec::{CodecError, Decoded, FrameCodec, OutFrame};
 pub use error::{ErrorCode, ErrorData, RpcError};

@@ -45,11 +45,17 @@ pub const STRAY_ANSWERS: u32 = 16;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Limits {
+    /// Largest payload of a frame that the host takes.
     pub max_frame: usize,
+    /// Deepest nesting of arrays and objects in a value.
     pub max_depth: usize,
+    /// Longest message of a log entry.
     pub max_log_entry: usize,
+    /// Log bytes one invocation may send.
     pub max_log_bytes: usize,
+    /// Unanswered calls the shim may have towards the host.
     pub max_calls: usize,
+    /// Of these, for one invocation.
     pub max_calls_per_invocation: usize,
 }
 

@@ -24,22 +24,34 @@ const MEMBERS: usize = 64;
 /// One message, borrowing from its frame.
 #[derive(Debug)]
 pub enum Message<'a> {
+    /// A call that wants an answer.
     Request {
+        /// To be echoed in the answer.
         id: u64,
+        /// What is asked for.
         method: Cow<'a, str>,
+        /// The bytes of an object; absent reads as `{}`.
         params: Option<&'a RawValue>,
     },
+    /// A call that is never answered.
     Notification {
+        /// What is told.
         method: Cow<'a, str>,
+        /// The bytes of an object; absent reads as `{}`.
         params: Option<&'a RawValue>,
     },
+    /// A good answer.
     Result {
+        /// Of the request it answers.
         id: u64,
+        /// The members of its `result`.
         members: Members<'a>,
     },
-    /// `id` is none for `"id": null`: the sender could not tell which request it answers.
+    /// A bad answer.
     Error {
+        /// None for `"id": null`: the sender could not tell which request it answers.
         id: Option<u64>,
+        /// What went wrong.
         error: RpcError,
     },
 }
@@ -132,15 +144,14 @@ fn second_look(text: &str, fault: &serde_json::Error) -> ParseError {
     if text.trim_start().starts_with('[') {
         return batch();
     }
-    let error = match serde_json::from_str::<Address<'_>>(text) {
+    match serde_json::from_str::<Address<'_>>(text) {
         Ok(Address { id: Some(id), method }) => {
             let known = integer_id(id.get());
             let error = ParseError::invalid(known, fault.to_string());
             if method.is_none() { error.of_answer() } else { error }
         }
         _ => ParseError::invalid(None, fault.to_string()),
-    };
-    error
+    }
 }
 
 fn integer_id(text: &str) -> Option<u64> {
@@ -341,75 +352,4 @@ pub fn error(id: Option<u64>, error: &RpcError) -> Result<OutFrame, CodecError> 
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn result_members_are_slices_of_the_frame() {
-        let payload =
-            br#"{"jsonrpc":"2.0","id":7,"result":{"stats":{"cpuMs":1},"output": [1, 2] }}"#;
-        let Message::Result { id: 7, members } = Message::parse(payload).unwrap() else { panic!() };
-        assert_eq!(members.get("output").unwrap().get(), "[1, 2]");
-        assert!(members.get("nothing").is_none());
-    }
-
-    #[test]
-    fn faults_are_told_apart() {
-        let code = |text: &str| Message::parse(text.as_bytes()).unwrap_err();
-        assert_eq!(code("{").code, ErrorCode::ParseError);
-        assert_eq!(code("[]").code, ErrorCode::InvalidRequest);
-        assert_eq!(
-            code(r#"{"jsonrpc":"2.0","id":1.0,"method":"ping"}"#).code,
-            ErrorCode::InvalidRequest
-        );
-        assert_eq!(code(r#"{"jsonrpc":"1.0","id":4,"method":"ping"}"#).id, Some(4));
-        assert_eq!(code(r#"{"jsonrpc":"2.0","id":4,"method":"ping","params":[]}"#).id, Some(4));
-        assert_eq!(code(r#"{"jsonrpc":"2.0","ID":4}"#).message, "neither method nor id");
-    }
-
-    #[test]
-    fn a_null_error_beside_a_result_is_tolerated() {
-        let payload = br#"{"jsonrpc":"2.0","id":1,"result":{},"error":null}"#;
-        assert!(matches!(Message::parse(payload), Ok(Message::Result { id: 1, .. })));
-    }
-
-    #[test]
-    fn a_broken_answer_names_its_call_and_is_not_answered() {
-        for payload in [
-            r#"{"jsonrpc":"2.0","id":3,"result":5}"#,
-            r#"{"jsonrpc":"2.0","id":3,"result":null}"#,
-            r#"{"jsonrpc":"2.0","id":3,"result":{},"error":{"code":1,"message":"m"}}"#,
-            r#"{"jsonrpc":"2.0","id":3,"error":{"code":"x"}}"#,
-            r#"{"jsonrpc":"2.0","id":3,"error":"failed"}"#,
-            r#"{"jsonrpc":"1.0","id":3,"result":{}}"#,
-            r#"{"jsonrpc":"2.0","id":3}"#,
-        ] {
-            let fault = Message::parse(payload.as_bytes()).unwrap_err();
-            let expected = (ErrorCode::InvalidRequest, Some(3), true);
-            assert_eq!((fault.code, fault.id, fault.answer), expected, "{payload}");
-        }
-        let fault = Message::parse(br#"{"jsonrpc":"2.0","id":3,"method":7}"#).unwrap_err();
-        assert_eq!((fault.id, fault.answer), (Some(3), false));
-    }
-
-    #[test]
-    fn details_deeper_than_a_parser_goes_still_fail_their_call() {
-        let deep = format!("{}{}", "[".repeat(500), "]".repeat(500));
-        let payload = format!(
-            r#"{{"jsonrpc":"2.0","id":3,"error":{{"code":-32020,"data":{{"details":{{"x":{deep}}}}}}}}}"#
-        );
-        let fault = Message::parse(payload.as_bytes()).unwrap_err();
-        assert_eq!((fault.code, fault.id), (ErrorCode::InvalidRequest, Some(3)));
-    }
-
-    #[test]
-    fn lone_surrogates_in_an_error_become_replacement_characters() {
-        let payload = br#"{"jsonrpc":"2.0","id":3,"error":{"code":-32020,"message":"a\ud800b",
-            "data":{"details":{"\udc00":"\ud83c\udf89"}}}}"#;
-        let Message::Error { id: Some(3), error } = Message::parse(payload).unwrap() else {
-            panic!()
-        };
-        assert_eq!(error.message, "a\u{fffd}b");
-        assert_eq!(error.data.unwrap().details["\u{fffd}"], "\u{1f389}");
-    }
-}
+mod tests;

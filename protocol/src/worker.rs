@@ -3,11 +3,11 @@
 //! Plain data in the shape of the wire. Absent optional members take the documented default;
 //! unknown members are ignored.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use crate::codec::{CodecError, OutFrame};
@@ -15,14 +15,23 @@ use crate::limits::Limits;
 
 /// Method names, as they stand on the wire.
 pub mod method {
+    /// The method `hello`.
     pub const HELLO: &str = "hello";
+    /// The method `ping`.
     pub const PING: &str = "ping";
+    /// The method `load`.
     pub const LOAD: &str = "load";
+    /// The method `unload`.
     pub const UNLOAD: &str = "unload";
+    /// The method `invoke`.
     pub const INVOKE: &str = "invoke";
+    /// The method `cancel`.
     pub const CANCEL: &str = "cancel";
+    /// The method `concurrency`.
     pub const CONCURRENCY: &str = "concurrency";
+    /// The method `goaway`.
     pub const GOAWAY: &str = "goaway";
+    /// The method `shutdown`.
     pub const SHUTDOWN: &str = "shutdown";
 }
 
@@ -33,13 +42,20 @@ pub type Capabilities = BTreeMap<String, Map<String, Value>>;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct HelloParams {
+    /// The versions the shim speaks, best first.
     pub protocol_versions: Vec<u32>,
+    /// The one-time token it was given in its environment.
     pub token: String,
+    /// What runs there.
     pub runtime: RuntimeInfo,
+    /// Its process id, as it sees it.
     pub pid: u32,
+    /// How many invocations it takes at once.
     pub concurrency: Concurrency,
+    /// What it can do beyond the core.
     #[serde(default)]
     pub capabilities: Capabilities,
+    /// What it can receive.
     #[serde(default)]
     pub limits: ShimLimits,
     /// Functions that are compiled into a shim without the `load` capability.
@@ -47,14 +63,19 @@ pub struct HelloParams {
     pub functions: Vec<FunctionKey>,
 }
 
+/// What runs in a worker, for logs and for people.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RuntimeInfo {
+    /// The runtime, such as `node`.
     pub name: String,
+    /// The shim's own version.
     #[serde(default)]
     pub version: String,
+    /// The language of its functions.
     #[serde(default)]
     pub language: String,
+    /// Which version of the language.
     #[serde(default)]
     pub language_version: String,
 }
@@ -62,6 +83,7 @@ pub struct RuntimeInfo {
 /// Unanswered invocations a shim takes: in `hello`, and as the `concurrency` notification.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Concurrency {
+    /// From 1 to 1024.
     pub max: u32,
 }
 
@@ -69,6 +91,7 @@ pub struct Concurrency {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ShimLimits {
+    /// Largest payload of a frame.
     pub max_frame: usize,
 }
 
@@ -81,7 +104,9 @@ impl Default for ShimLimits {
 /// Names one loaded piece of code.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct FunctionKey {
+    /// The name of the function.
     pub function: String,
+    /// The hash of its code, manifest, environment and dependencies.
     pub revision: String,
 }
 
@@ -89,20 +114,29 @@ pub struct FunctionKey {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct HelloResult {
+    /// The version spoken from here on.
     pub protocol_version: u32,
+    /// A name of this connection for logs.
     pub session: String,
+    /// Who the host is.
     pub host: HostInfo,
+    /// What the shim must keep to.
     #[serde(default)]
     pub limits: Limits,
+    /// How the host watches the connection.
     #[serde(default)]
     pub heartbeat: Heartbeat,
+    /// What the host offers beyond the core.
     #[serde(default)]
     pub capabilities: Capabilities,
 }
 
+/// The host, for logs and for people.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HostInfo {
+    /// Its name.
     pub name: String,
+    /// Its version.
     pub version: String,
 }
 
@@ -110,7 +144,9 @@ pub struct HostInfo {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Heartbeat {
+    /// A connection is pinged when it was idle for this long.
     pub interval_ms: u64,
+    /// It counts as dead when nothing came for this long.
     pub timeout_ms: u64,
 }
 
@@ -124,17 +160,22 @@ impl Default for Heartbeat {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct LoadParams {
+    /// The name of the function.
     pub function: String,
+    /// Which revision of it.
     pub revision: String,
     /// Where the worker finds the code: a path in its own view of the file system.
     pub path: String,
     /// The functions folder in the same view.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub root: Option<String>,
+    /// The handler's name where it is not the runtime's usual one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub entry: Option<String>,
+    /// What the function sees as its environment.
     #[serde(default)]
     pub env: BTreeMap<String, String>,
+    /// How long its top-level code may take.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout_ms: Option<u64>,
 }
@@ -142,8 +183,10 @@ pub struct LoadParams {
 /// The answer to `load`.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct LoadResult {
+    /// `{input?, output?}` as the source has it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub schema: Option<Value>,
+    /// What its author should know.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
 }
@@ -151,6 +194,7 @@ pub struct LoadResult {
 /// The answer to `unload`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UnloadResult {
+    /// Whether its memory came back.
     #[serde(default)]
     pub reclaimed: bool,
 }
@@ -159,40 +203,40 @@ pub struct UnloadResult {
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct InvokeParams<'a> {
+    /// The name of the function.
     pub function: &'a str,
+    /// Which revision of it.
     pub revision: &'a str,
+    /// A name of this call for logs and headers.
     pub request_id: &'a str,
+    /// Time left when this was sent.
     pub deadline_ms: u64,
+    /// 1 for the first try.
     pub attempt: u32,
-    pub trigger: Trigger<'a>,
-    pub auth: Option<Auth>,
+    /// What caused the invocation: `{"type": "http", method, headers, query, ip}` or another type
+    /// of the spec's open list, as JSON.
+    pub trigger: &'a RawValue,
+    /// On whose behalf it runs.
+    pub auth: Option<&'a Auth>,
+    /// Trace context to pass on.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub trace: Option<Trace<'a>>,
-}
-
-/// What caused an invocation. An open enum: a shim treats an unknown `type` as no request.
-#[derive(Debug, Clone, Serialize)]
-#[serde(tag = "type", rename_all = "lowercase")]
-pub enum Trigger<'a> {
-    Http {
-        method: &'a str,
-        headers: BTreeMap<&'a str, Cow<'a, str>>,
-        #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-        query: BTreeMap<Cow<'a, str>, Vec<Cow<'a, str>>>,
-        ip: &'a str,
-    },
-    Cli,
 }
 
 /// The user on whose behalf a function runs.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Auth {
+    /// The user.
     pub id: String,
+    /// Their address, where known.
     #[serde(default)]
     pub email: Option<String>,
+    /// Their role.
     pub role: String,
+    /// Whether the address is known to be theirs.
     #[serde(default)]
     pub verified: bool,
+    /// What the token says beyond that: an object.
     #[serde(default)]
     pub metadata: Value,
 }
@@ -200,7 +244,9 @@ pub struct Auth {
 /// W3C trace context, passed through.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub struct Trace<'a> {
+    /// The `traceparent` header.
     pub traceparent: &'a str,
+    /// The `tracestate` header.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tracestate: Option<&'a str>,
 }
@@ -227,7 +273,9 @@ pub fn invoke_frame(
 /// `cancel`, host to shim.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CancelParams {
+    /// Of the `invoke` request.
     pub id: u64,
+    /// Why.
     pub reason: CancelReason,
 }
 
@@ -235,9 +283,13 @@ pub struct CancelParams {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum CancelReason {
+    /// Its time is over.
     Deadline,
+    /// The caller hung up.
     Client,
+    /// Somebody stopped it.
     Admin,
+    /// The worker is being stopped; also any reason this version does not know.
     #[serde(other)]
     Shutdown,
 }
@@ -245,6 +297,7 @@ pub enum CancelReason {
 /// `goaway`, shim to host: replace me when you can.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GoawayParams {
+    /// Why, for the log.
     #[serde(default)]
     pub reason: String,
 }
@@ -253,6 +306,8 @@ pub struct GoawayParams {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ShutdownParams {
+    /// How long running invocations may go on before they are cancelled.
     pub grace_ms: u64,
+    /// Why, for the log.
     pub reason: String,
 }
