@@ -1,0 +1,174 @@
+/**
+ * The log entries of one invocation: shape, size limits, the budget.
+ *
+ * Each call is one frame written at once, so that a line survives whatever the code does next.
+ * Knows nothing of where lines come from: ctx.log and captured output both end here.
+ */
+
+import { inspect } from "node:util";
+import { cut } from "./errors.js";
+
+/**
+ * @typedef {"debug" | "info" | "warn" | "error"} Level
+ * @typedef {"ctx" | "stdout" | "stderr"} Source
+ * @typedef {{ maxLogEntry: number, maxLogBytes: number }} LogLimits
+ * @typedef {(frame: string) => void} SendNow writes a frame to the socket before it returns
+ */
+
+export class InvocationLog {
+  #inv;
+  #limits;
+  #send;
+  #spent = 0;
+  #dropped = 0;
+
+  /**
+   * @param {number | undefined} inv the id of the invoke request; undefined outside an invocation
+   * @param {LogLimits} limits
+   * @param {SendNow} send
+   */
+  constructor(inv, limits, send) {
+    this.#inv = inv;
+    this.#limits = limits;
+    this.#send = send;
+  }
+
+  /**
+   * @param {Level} level
+   * @param {unknown} message
+   * @param {unknown} [fields]
+   */
+  write(level, message, fields) {
+    this.#sendAll([this.#entry(level, asText(message), "ctx", fields)]);
+  }
+
+  /**
+   * Lines that the code printed.
+   *
+   * @param {Level} level
+   * @param {Source} source
+   * @param {{ text: string, unseen: number }[]} lines
+   */
+  print(level, source, lines) {
+    this.#sendAll(lines.map(({ text, unseen }) => this.#entry(level, text, source, undefined, unseen)));
+  }
+
+  /** The invocation is over: tells how much did not fit. What comes later belongs to no invocation. */
+  close() {
+    if (this.#dropped > 0) this.#sendFrame("", this.#dropped);
+    this.#inv = undefined;
+  }
+
+  /** @param {(string | undefined)[]} entries */
+  #sendAll(entries) {
+    const kept = entries.filter((entry) => entry !== undefined);
+    if (kept.length > 0) this.#sendFrame(kept.join());
+  }
+
+  /**
+   * @param {string} entries
+   * @param {number} [dropped]
+   */
+  #sendFrame(entries, dropped) {
+    const inv = this.#inv === undefined ? "" : `"inv":${this.#inv},`;
+    const tail = dropped === undefined ? "" : `,"dropped":${dropped}`;
+    this.#send(`{"jsonrpc":"2.0","method":"log","params":{${inv}"entries":[${entries}]${tail}}}`);
+  }
+
+  /**
+   * One entry as JSON, or nothing once the budget is spent.
+   *
+   * @param {Level} level
+   * @param {string} text
+   * @param {Source} source
+   * @param {unknown} [fields]
+   * @param {number} [unseen] bytes of the text that were never kept
+   */
+  #entry(level, text, source, fields, unseen) {
+    if (this.#dropped > 0) {
+      this.#dropped += 1;
+      return undefined;
+    }
+    const msg = JSON.stringify(cut(text, this.#limits.maxLogEntry, unseen));
+    const extra = fields === undefined ? "" : `,"fields":${this.#fields(fields)}`;
+    const from = source === "ctx" ? "" : `,"source":"${source}"`;
+    const entry = `{"ts":${Date.now()},"level":"${level}","msg":${msg}${extra}${from}}`;
+    const size = Buffer.byteLength(entry);
+    if (this.#spent + size > this.#limits.maxLogBytes) {
+      this.#dropped = 1;
+      return undefined;
+    }
+    this.#spent += size;
+    return entry;
+  }
+
+  /** @param {unknown} fields */
+  #fields(fields) {
+    const isMap = typeof fields === "object" && fields !== null && !Array.isArray(fields);
+    const json = fieldsJson(isMap && !(fields instanceof Error) ? fields : { value: fields });
+    const size = Buffer.byteLength(json);
+    if (size <= this.#limits.maxLogEntry) return json;
+    return JSON.stringify({ "…": `[cut, ${size} bytes]` });
+  }
+}
+
+/** @param {unknown} message */
+function asText(message) {
+  if (typeof message === "string") return message;
+  try {
+    return inspect(message, { depth: 4, breakLength: Number.POSITIVE_INFINITY });
+  } catch {
+    return "[unreadable]";
+  }
+}
+
+/**
+ * Fields as JSON; what JSON cannot hold becomes a marker in its place.
+ *
+ * @param {object} fields
+ */
+function fieldsJson(fields) {
+  try {
+    const json = JSON.stringify(fields);
+    // An Error leaves `{}` and NaN leaves `null`: then the careful way tells more.
+    if (json !== undefined && !json.includes("{}") && !json.includes("null")) return json;
+  } catch {
+    // A cycle, a BigInt or a toJSON that throws: the careful way below marks it.
+  }
+  try {
+    return JSON.stringify(legible(fields, [])) ?? "{}";
+  } catch {
+    return '{"…":"[unreadable]"}';
+  }
+}
+
+const MAX_FIELD_DEPTH = 32;
+
+/**
+ * A copy that JSON can hold.
+ *
+ * @param {unknown} value
+ * @param {object[]} above the objects that contain it
+ * @returns {unknown}
+ */
+function legible(value, above) {
+  if (typeof value === "bigint") return `${value}`;
+  if (typeof value === "number" && !Number.isFinite(value)) return `[${value}]`;
+  if (typeof value === "function") return `[function ${value.name}]`;
+  if (typeof value !== "object" || value === null) return value;
+  if (above.includes(value)) return "[cycle]";
+  if (above.length >= MAX_FIELD_DEPTH) return "[too deep]";
+  const inside = [...above, value];
+  try {
+    if (value instanceof Error) {
+      return legible(Object.assign({ name: value.name, message: value.message }, value), inside);
+    }
+    if ("toJSON" in value && typeof value.toJSON === "function") return legible(value.toJSON(), inside);
+    if (Array.isArray(value)) return value.map((item) => legible(item, inside));
+    const source = value instanceof Map ? value : Object.entries(value);
+    if (value instanceof Set) return [...value].map((item) => legible(item, inside));
+    return Object.fromEntries([...source].map(([key, item]) => [String(key), legible(item, inside)]));
+  } catch {
+    return "[unreadable]";
+  }
+}

@@ -1,0 +1,258 @@
+/**
+ * One connection to the host: JSON-RPC in both directions.
+ *
+ * Answers of one turn of the event loop leave in one write; `sendNow` does not wait for it.
+ * Knows nothing of functions: methods come in as a table, each entry answers its request itself.
+ */
+
+import { Batch, Decoder, FramingError } from "./codec.js";
+import { RpcError, wireError } from "./errors.js";
+
+const MAX_FRAME_BEFORE_HELLO = 64 * 1024;
+const MAX_BAD_FRAMES = 8;
+const MAX_CALLS = 256;
+
+/**
+ * @typedef {Record<string, any>} Params
+ * @typedef {import("./errors.js").WireError} WireError
+ * @typedef {Map<string, (params: Params, id: number) => void>} Requests
+ * @typedef {Map<string, (params: Params) => void>} Notices
+ * @typedef {{ resolve(result: any): void, reject(error: Error): void, timer: NodeJS.Timeout }} Waiting
+ */
+
+export class Peer {
+  #decoder = new Decoder(MAX_FRAME_BEFORE_HELLO, this);
+  #batch = new Batch();
+  #scheduled = false;
+  #badFrames = 0;
+  #nextId = 1;
+  /** @type {Map<number, Waiting>} */
+  #waiting = new Map();
+  /** @type {Requests | undefined} */
+  #requests;
+  /** @type {Notices} */
+  #notices = new Map();
+  #write;
+
+  /** @param {(bytes: Buffer) => boolean} write true if the bytes have left */
+  constructor(write) {
+    this.#write = write;
+  }
+
+  /**
+   * Serves from now on; before that every request is answered with NOT_READY.
+   *
+   * @param {Requests} requests
+   * @param {Notices} notices
+   */
+  serve(requests, notices) {
+    this.#requests = requests;
+    this.#notices = notices;
+  }
+
+  /** @param {number} bytes */
+  set maxFrame(bytes) {
+    this.#decoder.maxFrame = bytes;
+  }
+
+  /**
+   * @param {Buffer} bytes
+   * @param {number} length
+   * @throws {FramingError} where the connection has to be closed
+   */
+  receive(bytes, length) {
+    this.#decoder.push(bytes, length);
+  }
+
+  /** @param {number} length */
+  oversize(length) {
+    const message = `a frame of ${length} bytes is over the limit of ${this.#decoder.maxFrame}`;
+    this.#answerError(null, wireError("FRAME_TOO_LARGE", message));
+  }
+
+  garbled() {
+    this.#badFrame("the payload is not UTF-8");
+  }
+
+  /** @param {string} text */
+  frame(text) {
+    let message;
+    try {
+      message = JSON.parse(text);
+    } catch (error) {
+      return this.#badFrame(`the payload is not JSON: ${error instanceof Error ? error.message : ""}`);
+    }
+    this.#badFrames = 0;
+    this.#dispatch(message);
+  }
+
+  /** @param {string} problem */
+  #badFrame(problem) {
+    this.#answerError(null, wireError("PARSE_ERROR", problem));
+    this.#badFrames += 1;
+    if (this.#badFrames < MAX_BAD_FRAMES) return;
+    this.flush();
+    throw new FramingError(`${MAX_BAD_FRAMES} bad frames in a row`);
+  }
+
+  /** @param {any} message */
+  #dispatch(message) {
+    if (typeof message !== "object" || message === null || Array.isArray(message)) {
+      return this.#invalid(null, "a message is one object; batches are not served");
+    }
+    const { method, id, params = {} } = message;
+    if (message.jsonrpc !== "2.0") return this.#invalid(id, 'jsonrpc must be "2.0"');
+    if (method === undefined) return this.#settle(message);
+    if (typeof method !== "string") return this.#invalid(id, "method must be a string");
+    const wrongParams = typeof params !== "object" || params === null || Array.isArray(params);
+    if (id === undefined) {
+      if (!wrongParams) this.#notices.get(method)?.(params);
+      return;
+    }
+    if (!isId(id)) return this.#invalid(null, "an id is an integer from 1 to 2^53-1");
+    if (this.#requests === undefined) {
+      return this.fail(id, wireError("NOT_READY", `'${method}' came before the handshake was done`));
+    }
+    const serve = this.#requests.get(method);
+    if (serve === undefined) {
+      return this.fail(id, wireError("METHOD_NOT_FOUND", `method '${method}' is not served here`));
+    }
+    if (wrongParams) return this.fail(id, wireError("INVALID_PARAMS", "params must be an object"));
+    try {
+      serve(params, id);
+    } catch (error) {
+      // A fault of the shim must not cost the frames behind this one.
+      this.fail(id, wireError("INTERNAL_ERROR", `the shim failed in '${method}': ${error}`));
+    }
+  }
+
+  /**
+   * @param {unknown} id
+   * @param {string} problem
+   */
+  #invalid(id, problem) {
+    this.#answerError(isId(id) ? id : null, wireError("INVALID_REQUEST", problem));
+  }
+
+  /** @param {any} message an answer of the host */
+  #settle(message) {
+    const { id, result, error } = message;
+    if (result === undefined && error === undefined) {
+      return this.#invalid(null, "a message has a method, a result or an error");
+    }
+    const call = this.#waiting.get(id);
+    if (call === undefined) return;
+    this.#waiting.delete(id);
+    clearTimeout(call.timer);
+    if (error === undefined || error === null) call.resolve(result);
+    else call.reject(new RpcError(error.data?.code ?? "UNKNOWN", String(error.message), error.data?.details));
+  }
+
+  /**
+   * Asks the host.
+   *
+   * @param {string} method
+   * @param {Params} params
+   * @param {number} timeoutMs
+   * @returns {Promise<any>}
+   */
+  call(method, params, timeoutMs) {
+    if (this.#waiting.size >= MAX_CALLS) {
+      return Promise.reject(new RpcError("OVERLOADED", `over ${MAX_CALLS} calls to the host at once`));
+    }
+    const id = this.#nextId;
+    this.#nextId += 1;
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(() => {
+        this.#waiting.delete(id);
+        reject(new RpcError("DEADLINE_EXCEEDED", `the host did not answer '${method}' in ${timeoutMs} ms`));
+      }, timeoutMs);
+      this.#waiting.set(id, { resolve, reject, timer });
+      this.#send(JSON.stringify({ jsonrpc: "2.0", id, method, params }));
+    });
+  }
+
+  /**
+   * @param {string} method
+   * @param {Params} params
+   */
+  notify(method, params) {
+    this.#send(JSON.stringify({ jsonrpc: "2.0", method, params }));
+  }
+
+  /**
+   * @param {number} id
+   * @param {string} result JSON text
+   */
+  answer(id, result) {
+    const text = `{"jsonrpc":"2.0","id":${id},"result":${result}}`;
+    if (this.#fits(text)) this.#send(text);
+    else this.fail(id, this.#tooLarge(Buffer.byteLength(text)));
+  }
+
+  /**
+   * @param {number} id
+   * @param {WireError} error
+   */
+  fail(id, error) {
+    this.#answerError(id, error);
+  }
+
+  /**
+   * @param {number | null} id
+   * @param {WireError} error
+   */
+  #answerError(id, error) {
+    this.#send(JSON.stringify({ jsonrpc: "2.0", id, error }));
+  }
+
+  /** @param {string} text */
+  #fits(text) {
+    const { maxFrame } = this.#decoder;
+    return text.length * 3 <= maxFrame || Buffer.byteLength(text) <= maxFrame;
+  }
+
+  /** @param {number} size */
+  #tooLarge(size) {
+    const message = `the answer has ${size} bytes; the limit is ${this.#decoder.maxFrame}`;
+    return wireError("FRAME_TOO_LARGE", message, { details: { size } });
+  }
+
+  /** @param {string} text */
+  #send(text) {
+    if (!this.#batch.append(text)) {
+      this.flush();
+      this.#batch.append(text);
+    }
+    if (this.#scheduled) return;
+    this.#scheduled = true;
+    setImmediate(this.#flushScheduled);
+  }
+
+  /**
+   * Writes a frame, and all before it, at once.
+   *
+   * @param {string} text
+   */
+  sendNow(text) {
+    this.#send(text);
+    this.flush();
+  }
+
+  #flushScheduled = () => {
+    this.#scheduled = false;
+    this.flush();
+  };
+
+  flush() {
+    if (!this.#batch.empty) this.#batch.release(this.#write(this.#batch.take()));
+  }
+}
+
+/**
+ * @param {unknown} id
+ * @returns {id is number}
+ */
+function isId(id) {
+  return Number.isSafeInteger(id) && /** @type {number} */ (id) >= 1;
+}

@@ -1,0 +1,256 @@
+/**
+ * The methods that a host calls: load, invoke, cancel, ping, shutdown; and what becomes of stray errors.
+ *
+ * Knows nothing of bytes (codec), of user files (loader) and of how the process starts and ends (start).
+ */
+
+import { Invocation, scope } from "./context.js";
+import { thrownError, wireError } from "./errors.js";
+import { LoadError } from "./loaderror.js";
+import { InvocationLog } from "./log.js";
+import { toJson, UnserializableError } from "./result.js";
+
+export const MAX_CONCURRENCY = 64;
+/** How long cancelled handlers may take to stop before this process leaves without them. */
+const STOP_MS = 500;
+const DEFAULT_GRACE_MS = 10_000;
+
+/**
+ * @typedef {import("./peer.js").Params} Params
+ * @typedef {"unhandled_rejection" | "uncaught_exception"} Fault
+ */
+
+export class Shim {
+  #peer;
+  #functions;
+  #limits;
+  #leave;
+  /** @type {Map<number, Invocation>} */
+  #running = new Map();
+  /** @type {Set<() => void>} Called when the last running invocation has been answered. */
+  #onIdle = new Set();
+  #draining = false;
+  #saidGoaway = false;
+
+  /**
+   * @param {import("./peer.js").Peer} peer
+   * @param {import("./loader.js").Functions} functions
+   * @param {import("./log.js").LogLimits} limits
+   * @param {(code: number) => void} leave closes the connection and ends the process
+   */
+  constructor(peer, functions, limits, leave) {
+    this.#peer = peer;
+    this.#functions = functions;
+    this.#limits = limits;
+    this.#leave = leave;
+  }
+
+  /** @returns {import("./peer.js").Requests} */
+  get requests() {
+    return new Map([
+      ["invoke", (params, id) => this.#invoke(params, id)],
+      ["ping", (_params, id) => this.#peer.answer(id, "{}")],
+      ["load", (params, id) => void this.#load(params, id)],
+      ["unload", (params, id) => this.#unload(params, id)],
+      ["shutdown", (params, id) => void this.#shutdown(params, id)],
+    ]);
+  }
+
+  /** @returns {import("./peer.js").Notices} */
+  get notices() {
+    return new Map([["cancel", (params) => this.#running.get(params.id)?.cancel(String(params.reason))]]);
+  }
+
+  /**
+   * @param {Params} params
+   * @param {number} id
+   */
+  async #load(params, id) {
+    if (typeof params.path !== "string" || !params.path.startsWith("/")) {
+      return this.#peer.fail(id, wireError("INVALID_PARAMS", "load needs an absolute 'path'"));
+    }
+    try {
+      const { schema } = await this.#functions.load(/** @type {any} */ (params));
+      this.#peer.answer(id, schema === "" ? "{}" : `{"schema":${schema}}`);
+    } catch (error) {
+      this.#peer.fail(id, loadFailure(error));
+    }
+  }
+
+  /**
+   * @param {Params} params
+   * @param {number} id
+   */
+  #unload(params, id) {
+    this.#functions.unload(params.function, params.revision);
+    // Node keeps every module that it ever imported.
+    this.#peer.answer(id, '{"reclaimed":false}');
+  }
+
+  /**
+   * @param {Params} params
+   * @param {number} id
+   */
+  #invoke(params, id) {
+    const refusal = this.#refusal();
+    if (refusal !== undefined) return this.#peer.fail(id, refusal);
+    const fn = this.#functions.find(params.function, params.revision);
+    if (fn === undefined) {
+      const message = `function '${params.function}' is not loaded in revision '${params.revision}'`;
+      return this.#peer.fail(id, wireError("FUNCTION_NOT_FOUND", message));
+    }
+    const invocation = new Invocation(id, fn, /** @type {any} */ (params), this.#openLog);
+    this.#running.set(id, invocation);
+    this.#run(invocation);
+  }
+
+  #refusal() {
+    if (this.#draining) return wireError("NOT_READY", "this worker is shutting down");
+    if (this.#running.size < MAX_CONCURRENCY) return undefined;
+    return wireError("OVERLOADED", `${MAX_CONCURRENCY} calls run here already`, { retryable: true });
+  }
+
+  /** @param {Invocation} invocation */
+  #run(invocation) {
+    let returned;
+    try {
+      returned = scope.run(invocation, invocation.fn.handler, invocation.ctx);
+      if (isThenable(returned) && !(returned instanceof Promise)) returned = Promise.resolve(returned);
+    } catch (error) {
+      return this.#fail(invocation, error);
+    }
+    if (!(returned instanceof Promise)) return this.#finish(invocation, returned);
+    returned.then(
+      (output) => this.#finish(invocation, output),
+      (error) => this.#fail(invocation, error),
+    );
+  }
+
+  /**
+   * @param {Invocation} invocation
+   * @param {unknown} output
+   */
+  #finish(invocation, output) {
+    if (invocation.done) return;
+    let json;
+    try {
+      json = toJson(output, "result");
+    } catch (error) {
+      const message = error instanceof UnserializableError ? error.message : String(error);
+      return this.#answerError(invocation, wireError("RESULT_NOT_SERIALIZABLE", message));
+    }
+    this.#close(invocation);
+    this.#peer.answer(invocation.id, `{"output":${json}}`);
+  }
+
+  /**
+   * @param {Invocation} invocation
+   * @param {unknown} thrown
+   */
+  #fail(invocation, thrown) {
+    const { cancelled } = invocation;
+    if (cancelled === undefined) return this.#answerError(invocation, thrownError(thrown));
+    this.#answerError(invocation, wireError("CANCELLED", `cancelled: ${cancelled}`));
+  }
+
+  /**
+   * @param {Invocation} invocation
+   * @param {import("./errors.js").WireError} error
+   */
+  #answerError(invocation, error) {
+    if (invocation.done) return;
+    this.#close(invocation);
+    this.#peer.fail(invocation.id, error);
+  }
+
+  /** @param {Invocation} invocation */
+  #close(invocation) {
+    invocation.close();
+    this.#running.delete(invocation.id);
+    if (this.#running.size > 0) return;
+    for (const idle of this.#onIdle) idle();
+  }
+
+  /** @param {number | undefined} inv */
+  #openLog = (inv) => new InvocationLog(inv, this.#limits, (frame) => this.#peer.sendNow(frame));
+
+  /**
+   * An error that nobody caught: it fails its invocation if that still runs, and is logged either way.
+   *
+   * @param {unknown} thrown
+   * @param {Fault} fault
+   */
+  fault(thrown, fault) {
+    const invocation = scope.getStore();
+    const error = thrownError(thrown);
+    const log = invocation?.log ?? this.#openLog(undefined);
+    log.write("error", `${fault.replace("_", " ")}: ${error.message}`, { stack: error.data.stack });
+    if (invocation !== undefined) this.#fail(invocation, thrown);
+    if (this.#saidGoaway) return;
+    this.#saidGoaway = true;
+    this.#peer.notify("goaway", { reason: fault });
+  }
+
+  /**
+   * @param {Params} params
+   * @param {number} id
+   */
+  async #shutdown(params, id) {
+    this.#draining = true;
+    await this.#idleWithin(Number(params.graceMs ?? DEFAULT_GRACE_MS));
+    await this.stop("shutdown");
+    for (const invocation of this.#running.values()) this.#fail(invocation, undefined);
+    this.#peer.answer(id, "{}");
+    this.#leave(0);
+  }
+
+  /**
+   * Cancels what runs and waits a moment for it to stop.
+   *
+   * @param {string} reason
+   */
+  async stop(reason) {
+    this.#draining = true;
+    for (const invocation of this.#running.values()) invocation.cancel(reason);
+    await this.#idleWithin(STOP_MS);
+  }
+
+  /**
+   * @param {number} ms
+   * @returns {Promise<void>}
+   */
+  #idleWithin(ms) {
+    if (this.#running.size === 0) return Promise.resolve();
+    return new Promise((resolve) => {
+      const idle = () => {
+        clearTimeout(timer);
+        this.#onIdle.delete(idle);
+        resolve();
+      };
+      const timer = setTimeout(idle, ms);
+      this.#onIdle.add(idle);
+    });
+  }
+
+  /** The process ends, perhaps by the hand of user code: writes what the logs still hold. */
+  lastWords() {
+    for (const invocation of this.#running.values()) invocation.close();
+    this.#peer.flush();
+  }
+}
+
+/**
+ * @param {unknown} value
+ * @returns {value is PromiseLike<unknown>}
+ */
+function isThenable(value) {
+  return typeof value === "object" && value !== null && "then" in value && typeof value.then === "function";
+}
+
+/** @param {unknown} error */
+function loadFailure(error) {
+  if (!(error instanceof LoadError)) return wireError("INTERNAL_ERROR", String(error));
+  const details = { kind: error.kind, ...error.place };
+  const stack = error.causeStack ?? error.stack;
+  return wireError("LOAD_FAILED", error.message, { details, ...(stack && { stack }) });
+}

@@ -1,0 +1,149 @@
+/**
+ * Starts a worker: its address, the handshake, and the ways in which this process ends.
+ *
+ * Knows nothing of functions. Exit codes: 0 after shutdown or the host's end, 1 failed, 2 usage.
+ */
+
+import { captureOutput } from "./capture.js";
+import { FRAME_CAP, FramingError } from "./codec.js";
+import { scope } from "./context.js";
+import { Functions } from "./loader.js";
+import { Peer } from "./peer.js";
+import { MAX_CONCURRENCY, Shim } from "./shim.js";
+import { dial } from "./transport.js";
+
+export const VERSION = "0.1.0";
+const PROTOCOL = 1;
+const HELLO_TIMEOUT_MS = 5_000;
+const LEAVE_WITHIN_MS = 800;
+const DEFAULT_LIMITS = { maxFrame: 8 * 1024 * 1024, maxLogEntry: 16 * 1024, maxLogBytes: 256 * 1024 };
+
+/** @param {NodeJS.ProcessEnv} env the two variables that concern the shim are taken out of it */
+export async function start(env) {
+  const { ALYX_ADDR: address, ALYX_TOKEN: token = "" } = env;
+  delete env.ALYX_ADDR;
+  delete env.ALYX_TOKEN;
+  if (!address) return die(2, "usage: ALYX_ADDR=unix:/path|tcp:host:port|stdio ALYX_TOKEN=… alyx-shim-node");
+  try {
+    await new Worker(address).greet(token);
+  } catch (error) {
+    const { code, message } = /** @type {{ code?: string, message: string }} */ (error);
+    die(1, `no handshake with the host at '${address}': ${code === undefined ? "" : `${code}: `}${message}`);
+  }
+}
+
+class Worker {
+  #transport;
+  #peer;
+  /** @type {Shim | undefined} Made when the handshake is done. */
+  #shim;
+  #leaving = false;
+
+  /** @param {string} address */
+  constructor(address) {
+    this.#peer = new Peer((bytes) => this.#transport.write(bytes));
+    this.#transport = dial(address, {
+      bytes: (bytes, length) => this.#receive(bytes, length),
+      end: () => this.#end(),
+      fail: (problem) => this.#fail(problem),
+    });
+  }
+
+  /** @param {string} token */
+  async greet(token) {
+    const reply = await this.#peer.call("hello", greeting(token), HELLO_TIMEOUT_MS);
+    if (reply?.protocolVersion !== PROTOCOL) {
+      throw new Error(`the host chose protocol ${reply?.protocolVersion}; this shim speaks ${PROTOCOL}`);
+    }
+    const limits = { ...DEFAULT_LIMITS, ...reply.limits };
+    this.#peer.maxFrame = Math.min(limits.maxFrame, FRAME_CAP);
+    const shim = new Shim(this.#peer, new Functions(), limits, (code) => this.#leave(code));
+    this.#shim = shim;
+    this.#peer.serve(shim.requests, shim.notices);
+    captureOutput(printToInvocation);
+    process.on("unhandledRejection", (reason) => shim.fault(reason, "unhandled_rejection"));
+    process.on("uncaughtException", (error) => shim.fault(error, "uncaught_exception"));
+    process.on("exit", () => shim.lastWords());
+  }
+
+  /**
+   * @param {Buffer} bytes
+   * @param {number} length
+   */
+  #receive(bytes, length) {
+    try {
+      this.#peer.receive(bytes, length);
+    } catch (error) {
+      if (!(error instanceof FramingError)) throw error;
+      this.#peer.flush();
+      die(1, error.message);
+    }
+  }
+
+  /** The host closed the connection: what runs is cancelled, the process ends. */
+  async #end() {
+    if (this.#leaving) return;
+    this.#leaving = true;
+    if (this.#shim === undefined)
+      return die(1, "the host closed the connection before the handshake was done");
+    setTimeout(() => process.exit(0), LEAVE_WITHIN_MS);
+    await this.#shim.stop("shutdown");
+    process.exit(0);
+  }
+
+  /** @param {string} problem */
+  #fail(problem) {
+    if (!this.#leaving) die(1, problem);
+  }
+
+  /**
+   * Writes what is queued, closes, ends; does not wait for the host to close.
+   *
+   * @param {number} code
+   */
+  #leave(code) {
+    if (this.#leaving) return;
+    this.#leaving = true;
+    this.#peer.flush();
+    this.#transport.close(() => process.exit(code));
+    setTimeout(() => process.exit(code), LEAVE_WITHIN_MS);
+  }
+}
+
+/** @param {string} token */
+function greeting(token) {
+  return {
+    protocolVersions: [PROTOCOL],
+    token,
+    runtime: {
+      name: "node",
+      version: VERSION,
+      language: "javascript",
+      languageVersion: process.versions.node,
+    },
+    pid: process.pid,
+    concurrency: { max: MAX_CONCURRENCY },
+    capabilities: { load: {} },
+    limits: { maxFrame: FRAME_CAP },
+  };
+}
+
+/**
+ * @param {"stdout" | "stderr"} source
+ * @param {string} text
+ */
+function printToInvocation(source, text) {
+  const invocation = scope.getStore();
+  if (invocation === undefined || invocation.done) return false;
+  invocation.print(source, text);
+  return true;
+}
+
+/**
+ * @param {number} code
+ * @param {string} line
+ */
+function die(code, line) {
+  process.stderr.write(`alyx-shim-node: ${line}\n`);
+  process.exit(code);
+}
