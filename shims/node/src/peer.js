@@ -17,7 +17,8 @@ const MAX_CALLS = 256;
  * @typedef {import("./errors.js").WireError} WireError
  * @typedef {Map<string, (params: Params, id: number) => void>} Requests
  * @typedef {Map<string, (params: Params) => void>} Notices
- * @typedef {{ resolve(result: any): void, reject(error: Error): void, timer: NodeJS.Timeout }} Waiting
+ * @typedef {{ resolve(result: any): void, reject(error: Error): void }} Answer
+ * @typedef {{ answer: Answer, timer: NodeJS.Timeout }} Waiting
  */
 
 export class Peer {
@@ -144,8 +145,11 @@ export class Peer {
     if (call === undefined) return;
     this.#waiting.delete(id);
     clearTimeout(call.timer);
-    if (error === undefined || error === null) call.resolve(result);
-    else call.reject(new RpcError(error.data?.code ?? "UNKNOWN", String(error.message), error.data?.details));
+    if (error === undefined || error === null) call.answer.resolve(result);
+    else
+      call.answer.reject(
+        new RpcError(error.data?.code ?? "UNKNOWN", String(error.message), error.data?.details),
+      );
   }
 
   /**
@@ -157,19 +161,31 @@ export class Peer {
    * @returns {Promise<any>}
    */
   call(method, params, timeoutMs) {
+    return new Promise((resolve, reject) => this.ask(method, params, timeoutMs, { resolve, reject }));
+  }
+
+  /**
+   * As `call`, but the answer is handled before the next frame is looked at.
+   *
+   * @param {string} method
+   * @param {Params} params
+   * @param {number} timeoutMs
+   * @param {Answer} answer
+   */
+  ask(method, params, timeoutMs, answer) {
     if (this.#waiting.size >= MAX_CALLS) {
-      return Promise.reject(new RpcError("OVERLOADED", `over ${MAX_CALLS} calls to the host at once`));
+      return answer.reject(new RpcError("OVERLOADED", `over ${MAX_CALLS} calls to the host at once`));
     }
     const id = this.#nextId;
     this.#nextId += 1;
-    return new Promise((resolve, reject) => {
-      const timer = setTimeout(() => {
-        this.#waiting.delete(id);
-        reject(new RpcError("DEADLINE_EXCEEDED", `the host did not answer '${method}' in ${timeoutMs} ms`));
-      }, timeoutMs);
-      this.#waiting.set(id, { resolve, reject, timer });
-      this.#send(JSON.stringify({ jsonrpc: "2.0", id, method, params }));
-    });
+    const timer = setTimeout(() => {
+      this.#waiting.delete(id);
+      answer.reject(
+        new RpcError("DEADLINE_EXCEEDED", `the host did not answer '${method}' in ${timeoutMs} ms`),
+      );
+    }, timeoutMs);
+    this.#waiting.set(id, { answer, timer });
+    this.#send(JSON.stringify({ jsonrpc: "2.0", id, method, params }));
   }
 
   /**

@@ -19,16 +19,15 @@ const LEAVE_WITHIN_MS = 800;
 const DEFAULT_LIMITS = { maxFrame: 8 * 1024 * 1024, maxLogEntry: 16 * 1024, maxLogBytes: 256 * 1024 };
 
 /** @param {NodeJS.ProcessEnv} env the two variables that concern the shim are taken out of it */
-export async function start(env) {
+export function start(env) {
   const { ALYX_ADDR: address, ALYX_TOKEN: token = "" } = env;
   delete env.ALYX_ADDR;
   delete env.ALYX_TOKEN;
   if (!address) return die(2, "usage: ALYX_ADDR=unix:/path|tcp:host:port|stdio ALYX_TOKEN=… alyx-shim-node");
   try {
-    await new Worker(address).greet(token);
+    new Worker(address).greet(token);
   } catch (error) {
-    const { code, message } = /** @type {{ code?: string, message: string }} */ (error);
-    die(1, `no handshake with the host at '${address}': ${code === undefined ? "" : `${code}: `}${message}`);
+    die(1, /** @type {Error} */ (error).message);
   }
 }
 
@@ -50,10 +49,18 @@ class Worker {
   }
 
   /** @param {string} token */
-  async greet(token) {
-    const reply = await this.#peer.call("hello", greeting(token), HELLO_TIMEOUT_MS);
+  greet(token) {
+    this.#peer.ask("hello", greeting(token), HELLO_TIMEOUT_MS, {
+      // At once: calls of the host may stand right behind its reply.
+      resolve: (reply) => this.#serve(reply),
+      reject: (error) => die(1, `no handshake with the host: ${/** @type {any} */ (error).code}: ${error.message}`),
+    });
+  }
+
+  /** @param {any} reply the host's answer to hello */
+  #serve(reply) {
     if (reply?.protocolVersion !== PROTOCOL) {
-      throw new Error(`the host chose protocol ${reply?.protocolVersion}; this shim speaks ${PROTOCOL}`);
+      return die(1, `the host chose protocol ${reply?.protocolVersion}; this shim speaks ${PROTOCOL}`);
     }
     const limits = { ...DEFAULT_LIMITS, ...reply.limits };
     this.#peer.maxFrame = Math.min(limits.maxFrame, FRAME_CAP);

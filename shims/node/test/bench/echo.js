@@ -13,6 +13,7 @@ const seconds = Number(process.argv[2] ?? 2);
 const rounds = Number(process.argv[3] ?? 5);
 const IN_FLIGHT = 64;
 const TICKS_PER_SECOND = 100;
+const REVISION = "sha256:9c1185a5c5e9fc54612808977ee8f548b2258d31";
 
 const HANDLERS = {
   sync: "export default (ctx) => ctx.input;",
@@ -33,7 +34,7 @@ function invokeFrame(id) {
       method: "invoke",
       params: {
         function: "f",
-        revision: "sha256:9c1185a5c5e9fc54612808977ee8f548b2258d31",
+        revision: REVISION,
         requestId: "01JX5M6V1D0000000000000000",
         deadlineMs: 30_000,
         attempt: 1,
@@ -108,7 +109,10 @@ function median(values) {
 
 for (const [name, source] of Object.entries(HANDLERS)) {
   const host = await startShim();
-  await host.load(source, { revision: "sha256:9c1185a5c5e9fc54612808977ee8f548b2258d31", file: "f.mjs" });
+  const revision = REVISION;
+  await host.load(source, { revision, file: "f.mjs" });
+  const proof = await host.invoke({ name: "Alyx" }, { revision });
+  if (proof.result === undefined) throw new Error(JSON.stringify(proof));
   const results = [];
   for (let done = 0; done < rounds; done += 1) results.push(await round(host));
   const perSecond = Math.round(median(results.map((result) => result.perSecond)));
