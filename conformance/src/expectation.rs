@@ -1,0 +1,171 @@
+//! The steps that wait: for a frame, for log entries, for an end.
+//!
+//! Each takes the frames it is about and leaves the others, so that answers and logs may come in
+//! any order relative to each other. Part of `player`; knows nothing of what was sent.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::failure::Failure;
+use crate::inbox::{Address, Received, after};
+use crate::matcher::{compare, compare_exactly};
+use crate::outgoing::with_generated;
+use crate::player::{OWN_IDS, Outcome, Player, fail};
+use crate::step::Logs;
+
+impl Player<'_> {
+    /// The oldest frame with this address, when one comes in time.
+    pub(crate) async fn wait(&mut self, address: &Address, within: Duration) -> Option<Received> {
+        let deadline = after(within);
+        loop {
+            if let Some(frame) = self.host.inbox.take(address) {
+                return Some(frame);
+            }
+            if !self.host.pump(deadline).await {
+                return None;
+            }
+        }
+    }
+
+    pub(crate) async fn expect(&mut self, pattern: &Value, within: Duration) -> Outcome {
+        let pattern = with_generated(pattern);
+        let Some(frame) = self.wait(&Address::of(&pattern), within).await else {
+            let why = self.why_nothing(within);
+            return Err(Box::new(Failure::missing(&pattern, &why)));
+        };
+        let differences = compare(&pattern, &frame.value);
+        if !differences.is_empty() {
+            return Err(Box::new(Failure::mismatch(&pattern, &frame.value, &differences)));
+        }
+        self.remember(&frame.value);
+        Ok(())
+    }
+
+    fn why_nothing(&self, within: Duration) -> String {
+        if self.host.inbox.is_closed() {
+            "the shim closed the connection instead".into()
+        } else {
+            format!("nothing came within {within:?}")
+        }
+    }
+
+    /// Keeps what an invocation answered, without what may differ between languages.
+    fn remember(&mut self, answer: &Value) {
+        let Some(id) = answer.get("id").and_then(Value::as_u64).filter(|id| *id < OWN_IDS) else {
+            return;
+        };
+        if let Some(output) = answer.pointer("/result/output") {
+            self.played.outputs.push(json!({"id": id, "output": output}));
+        } else if let Some(error) = answer.get("error") {
+            let data = |name: &str| error.get("data").and_then(|data| data.get(name));
+            self.played.outputs.push(json!({
+                "id": id, "error": error["code"], "code": data("code"), "details": data("details"),
+            }));
+        }
+    }
+
+    pub(crate) async fn expect_none(&mut self, pattern: &Value, during: Duration) -> Outcome {
+        let pattern = with_generated(pattern);
+        let address = Address::of(&pattern);
+        let deadline = after(during);
+        let mut others = Vec::new();
+        loop {
+            while let Some(frame) = self.host.inbox.take(&address) {
+                if compare(&pattern, &frame.value).is_empty() {
+                    let differences = [];
+                    let mut failure = Failure::mismatch(&pattern, &frame.value, &differences);
+                    failure.what = "this must not come".into();
+                    failure.expected = None;
+                    return Err(Box::new(failure));
+                }
+                others.push(frame);
+            }
+            if !self.host.pump(deadline).await {
+                break;
+            }
+        }
+        others.into_iter().for_each(|frame| self.host.inbox.keep(frame));
+        Ok(())
+    }
+
+    pub(crate) async fn expect_logs(&mut self, logs: &Logs, within: Duration) -> Outcome {
+        let deadline = after(within);
+        let wanted = logs.entries.as_array().map_or(usize::MAX, Vec::len);
+        let mut frames: Vec<Received> = Vec::new();
+        loop {
+            let more = self.host.inbox.take_all(|frame| is_log_of(logs.inv, &frame.value));
+            frames.extend(more);
+            let answered = logs.inv.and_then(|inv| self.host.inbox.answer_index(inv));
+            let enough = logs.live && entries_of(&frames).len() >= wanted;
+            if enough || (answered.is_some() && !logs.live) || !self.host.pump(deadline).await {
+                if let Some(answer) = answered.filter(|_| !logs.live) {
+                    frames.retain(|frame| frame.index < answer);
+                }
+                return judge_logs(logs, &frames);
+            }
+        }
+    }
+
+    pub(crate) async fn expect_close(&mut self, within: Duration) -> Outcome {
+        self.over = true;
+        if self.host.closed(within).await {
+            return Ok(());
+        }
+        fail(format!("the shim did not close the connection within {within:?}"))
+    }
+
+    pub(crate) async fn expect_exit(&mut self, pattern: &Value, within: Duration) -> Outcome {
+        self.over = true;
+        let Some(exit) = self.host.process.exit(within).await else {
+            return fail(format!("the process still ran after {within:?}"));
+        };
+        // What it sent before its end still counts.
+        self.host.closed(Duration::from_millis(500)).await;
+        let differences = compare(pattern, &exit);
+        if differences.is_empty() {
+            return Ok(());
+        }
+        Err(Box::new(Failure::mismatch(pattern, &exit, &differences)))
+    }
+
+    pub(crate) async fn expect_stderr(&mut self, pattern: &Value, within: Duration) -> Outcome {
+        let deadline = after(within);
+        loop {
+            let output = Value::from(self.host.process.output());
+            let differences = compare_exactly(pattern, &output);
+            if differences.is_empty() {
+                return Ok(());
+            }
+            if tokio::time::Instant::now() >= deadline {
+                return Err(Box::new(Failure::mismatch(pattern, &output, &differences)));
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+}
+
+fn is_log_of(inv: Option<u64>, message: &Value) -> bool {
+    message.get("method").and_then(Value::as_str) == Some("log")
+        && message.pointer("/params/inv").and_then(Value::as_u64) == inv
+}
+
+fn entries_of(frames: &[Received]) -> Vec<Value> {
+    let of = |frame: &Received| frame.value.pointer("/params/entries").and_then(Value::as_array).cloned();
+    frames.iter().filter_map(of).flatten().collect()
+}
+
+fn judge_logs(logs: &Logs, frames: &[Received]) -> Outcome {
+    let dropped: u64 =
+        frames.iter().filter_map(|f| f.value.pointer("/params/dropped")?.as_u64()).sum();
+    let got = json!({"entries": entries_of(frames), "dropped": dropped});
+    let pattern = json!({
+        "entries": with_generated(&logs.entries),
+        "dropped": logs.dropped.clone().unwrap_or_else(|| 0.into()),
+    });
+    let differences = compare(&pattern, &got);
+    if differences.is_empty() {
+        return Ok(());
+    }
+    Err(Box::new(Failure::mismatch(&pattern, &got, &differences)))
+}

@@ -1,0 +1,247 @@
+//! The host that a shim meets here: greets, answers pings and scripted requests, asks.
+//!
+//! One connection to one process. It sends exactly what it is told and judges nothing but the
+//! form of frames; knows nothing of steps.
+
+use std::time::Duration;
+
+use alyx_protocol::limits::FRAME_CAP;
+use alyx_protocol::{Decoded, FrameCodec};
+use bytes::BytesMut;
+use serde_json::{Value, json};
+use tokio::io::AsyncWriteExt;
+use tokio::time::{sleep, timeout};
+use tokio_util::codec::Decoder;
+
+use crate::case::Script;
+use crate::inbox::{Event, Inbox, Received, after};
+use crate::matcher;
+use crate::outgoing::{Split, frame};
+use crate::starter::{Process, Streams};
+use crate::transcript::Transcript;
+use crate::transport::ToShim;
+use crate::wire_check::{self, Ledger};
+
+/// Largest frame the shim may send: what the usual answer to `hello` says.
+pub const MAX_FRAME: usize = 8 * 1024 * 1024;
+/// A write that takes longer means a shim that does not read: the deadlock rule is broken.
+const WRITE_PATIENCE: Duration = Duration::from_secs(10);
+/// Between the writes of a split message, so that they arrive as several reads.
+const BETWEEN_WRITES: Duration = Duration::from_millis(1);
+
+/// One connection, seen from the host.
+pub struct ReferenceHost {
+    pub process: Process,
+    pub inbox: Inbox,
+    pub ledger: Ledger,
+    pub transcript: Transcript,
+    writer: Option<ToShim>,
+    scripts: Vec<Script>,
+    token: String,
+}
+
+impl ReferenceHost {
+    #[must_use]
+    pub fn new(process: Process, streams: Streams, token: String, scripts: Vec<Script>) -> Self {
+        ReferenceHost {
+            process,
+            inbox: Inbox::new(streams.from_shim, MAX_FRAME),
+            ledger: Ledger::default(),
+            transcript: Transcript::default(),
+            writer: Some(streams.to_shim),
+            scripts,
+            token,
+        }
+    }
+
+    /// The usual answer to `hello`, with `overrides` put over it.
+    #[must_use]
+    pub fn hello_result(overrides: Option<&Value>) -> Value {
+        let mut result = json!({
+            "protocolVersion": 1,
+            "session": "s-conformance",
+            "host": {"name": "alyx-conformance", "version": env!("CARGO_PKG_VERSION")},
+            "limits": alyx_protocol::Limits::default(),
+            "heartbeat": {"intervalMs": 5000, "timeoutMs": 15000},
+            "capabilities": {},
+        });
+        for (name, value) in overrides.and_then(Value::as_object).into_iter().flatten() {
+            match (name.as_str(), value) {
+                ("limits", Value::Object(limits)) => {
+                    for (limit, value) in limits {
+                        result["limits"][limit] = value.clone();
+                    }
+                }
+                _ => result[name] = value.clone(),
+            }
+        }
+        result
+    }
+
+    /// Whether `hello` carries the token that this process was given.
+    #[must_use]
+    pub fn is_token_of(&self, hello: &Value) -> bool {
+        hello.pointer("/params/token").and_then(Value::as_str) == Some(&self.token)
+    }
+
+    /// Sends messages in one write, or as `split` says.
+    ///
+    /// # Errors
+    /// Why the bytes could not be written.
+    pub async fn send(&mut self, messages: &[Value], split: &Split) -> Result<(), String> {
+        let mut bytes = Vec::new();
+        for message in messages {
+            let text = message.to_string();
+            self.transcript.sent(&text);
+            bytes.extend(frame(text.as_bytes()));
+            if let Some(id) = message.get("id").and_then(Value::as_u64) {
+                self.ledger.sent(id);
+            }
+        }
+        self.write(&bytes, split).await
+    }
+
+    /// Sends one answer of the host.
+    ///
+    /// # Errors
+    /// Why the bytes could not be written.
+    pub async fn answer(&mut self, answer: &Value) -> Result<(), String> {
+        let text = answer.to_string();
+        self.transcript.sent(&text);
+        self.write(&frame(text.as_bytes()), &Split::default()).await
+    }
+
+    /// Writes bytes as they are, and finds out which requests they hold.
+    ///
+    /// # Errors
+    /// Why the bytes could not be written.
+    pub async fn send_raw(&mut self, bytes: &[u8], split: &Split) -> Result<(), String> {
+        self.transcript.sent(&format!("{} raw bytes: {}", bytes.len(), preview(bytes)));
+        let mut codec = FrameCodec::new(FRAME_CAP);
+        let mut buffer = BytesMut::from(bytes);
+        while let Ok(Some(Decoded::Frame(payload))) = codec.decode(&mut buffer) {
+            let parsed = wire_check::parse(&payload).ok();
+            if let Some(id) = parsed.and_then(|(message, _)| message.get("id")?.as_u64()) {
+                self.ledger.sent(id);
+            }
+        }
+        self.write(bytes, split).await
+    }
+
+    /// Writes bytes.
+    ///
+    ///
+    /// # Errors
+    /// Why the bytes could not be written.
+    async fn write(&mut self, bytes: &[u8], split: &Split) -> Result<(), String> {
+        let writer = self.writer.as_mut().ok_or("the case has closed the stream before")?;
+        for (count, chunk) in split.chunks(bytes).into_iter().enumerate() {
+            if count > 0 {
+                sleep(BETWEEN_WRITES).await;
+            }
+            let written = async {
+                writer.write_all(chunk).await?;
+                writer.flush().await
+            };
+            match timeout(WRITE_PATIENCE, written).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => return Err(format!("the shim took no more bytes: {error}")),
+                Err(_) => return Err(format!("the shim has not read for {WRITE_PATIENCE:?}")),
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes in the next event before `deadline`: keeps frames, answers what is scripted.
+    ///
+    /// False when nothing came, or nothing can come any more.
+    pub async fn pump(&mut self, deadline: tokio::time::Instant) -> bool {
+        match self.inbox.next(deadline).await {
+            None => false,
+            Some(Event::Closed) => {
+                self.transcript.note("the shim closed the connection");
+                false
+            }
+            Some(Event::Illegal(fault)) => {
+                self.transcript.note(&fault);
+                self.ledger.finding(fault);
+                true
+            }
+            Some(Event::Frame(frame)) => {
+                self.take_in(frame).await;
+                true
+            }
+        }
+    }
+
+    /// A frame that did not come over the wire: `prepare` has answered for the shim.
+    pub fn pretend(&mut self, message: Value) {
+        let text = message.to_string();
+        self.transcript.note(&format!("prepare answered: {text}"));
+        let frame = self.inbox.number(message, text);
+        self.inbox.keep(frame);
+    }
+
+    async fn take_in(&mut self, frame: Received) {
+        self.transcript.received(&frame.text);
+        self.ledger.received(&frame.value);
+        match self.scripted(&frame.value) {
+            Some(answer) => {
+                // A shim that is gone by now shows in the steps.
+                let _ = self.answer(&answer).await;
+            }
+            None => self.inbox.keep(frame),
+        }
+    }
+
+    fn scripted(&self, message: &Value) -> Option<Value> {
+        let method = message.get("method")?.as_str()?;
+        let id = message.get("id")?;
+        if method == "ping" {
+            return Some(json!({"jsonrpc": "2.0", "id": id, "result": {}}));
+        }
+        let none = json!({});
+        let params = message.get("params").unwrap_or(&none);
+        let script = self.scripts.iter().find(|script| {
+            let fits = |pattern| matcher::compare(pattern, params).is_empty();
+            script.on == method && script.params.as_ref().is_none_or(fits)
+        })?;
+        let reply = script.reply.clone().unwrap_or_else(|| json!({}));
+        Some(match &script.error {
+            Some(error) => json!({"jsonrpc": "2.0", "id": id, "error": error}),
+            None => json!({"jsonrpc": "2.0", "id": id, "result": reply}),
+        })
+    }
+
+    /// Ends the host's direction of the stream; the shim sees the end of its input.
+    pub async fn close_write(&mut self) {
+        self.transcript.note("the host closed its side");
+        if let Some(mut writer) = self.writer.take() {
+            // The shim may be gone already, which is just as closed.
+            let _ = writer.shutdown().await;
+        }
+    }
+
+    /// Drops the connection.
+    pub async fn close(&mut self) {
+        self.close_write().await;
+        self.inbox.close();
+    }
+
+    /// Waits for the shim to close; true when it did.
+    pub async fn closed(&mut self, within: Duration) -> bool {
+        let deadline = after(within);
+        while self.pump(deadline).await {}
+        self.inbox.is_closed()
+    }
+}
+
+fn preview(bytes: &[u8]) -> String {
+    bytes[..bytes.len().min(64)].escape_ascii().to_string()
+}
+
+impl std::fmt::Debug for ReferenceHost {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ReferenceHost").field("process", &self.process).finish_non_exhaustive()
+    }
+}
