@@ -106,12 +106,12 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         for kind in ("def", "async def"):
             worker = Worker(Path(name), f"{kind} {BODY}")
-            rates = {n: [] for n in (1, 8, 64)}
+            rates: dict[int, list[float]] = {n: [] for n in (1, 8, 64)}
             for _ in range(5):
                 for n, list in rates.items():
                     list.append(worker.run(n, seconds / 3))
             status = Path(f"/proc/{worker.process.pid}/smaps_rollup").read_text()
-            pss = int(re.search(r"Pss:\s+(\d+)", status)[1]) / 1024
+            pss = int(re.findall(r"Pss:\s+(\d+)", status)[0]) / 1024
             worker.close()
             text = "  ".join(
                 f"{n:2d}: {sorted(r)[2]:8,.0f}/s ({min(r):,.0f}..{max(r):,.0f})"

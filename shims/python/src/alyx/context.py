@@ -85,6 +85,7 @@ class Invocation:
         "_journal",
         "_limits",
         "_send",
+        "begun",
         "cancelled",
         "ended",
         "env",
@@ -110,6 +111,7 @@ class Invocation:
         self.handler = handler
         self.env = env
         self.params = params
+        self.begun = False
         self.cancelled = False
         self.ended = False
         # The asyncio task of an `async def` handler.

@@ -70,7 +70,13 @@ class _FromSource(SourceFileLoader):
 
     def get_code(self, fullname: str) -> CodeType | None:
         path = self.get_filename(fullname)
-        return self.source_to_code(self.get_data(path), path)
+        try:
+            return self.source_to_code(self.get_data(path), path)
+        except (SyntaxError, ValueError) as error:
+            if getattr(error, "filename", None) == path:
+                raise
+            # A null byte: some Pythons say ValueError, none says where.
+            raise SyntaxError(str(error), (path, None, None, None)) from None
 
 
 def load(
@@ -178,7 +184,8 @@ def _find_handler(module: ModuleType, entry: str, path: str) -> Callable[..., An
         return found  # type: ignore[no-any-return]
     file = os.path.basename(path)
     if found is not None:
-        problem = f"'{entry}' in '{file}' is a {type(found).__name__}, not a function"
+        kind = "class" if isinstance(found, type) else type(found).__name__
+        problem = f"'{entry}' in '{file}' is no function but of type '{kind}'"
     else:
         problem = f"'{file}' has no '{entry}'"
         near = [name for name in NEAR_MISSES if callable(getattr(module, name, None))]

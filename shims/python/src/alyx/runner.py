@@ -168,7 +168,9 @@ class Loop:
             self._loop.call_soon_threadsafe(self._cancel, invocation)
 
     def _cancel(self, invocation: Invocation) -> None:
-        if invocation.task is not None:
+        # A task that is cancelled before its first step never enters `_call`,
+        # so nobody would answer; `_call` looks at `cancelled` itself.
+        if invocation.begun:
             invocation.task.cancel()
 
     def _run(self) -> None:
@@ -186,17 +188,24 @@ class Loop:
         loop = self.start()
         while self._jobs:
             invocation, awaitable = self._jobs.popleft()
-            if invocation.cancelled and awaitable is None:
-                self._finish.never_ran(invocation)
-                self._flush_soon()
-                continue
             token = current.set(invocation)  # the task copies it
             invocation.task = loop.create_task(self._call(invocation, awaitable))
             current.reset(token)
-            if invocation.cancelled:
-                invocation.task.cancel()
 
     async def _call(self, invocation: Invocation, awaitable: Any) -> None:
+        invocation.begun = True
+        if invocation.cancelled:
+            self._finish.never_ran(invocation)
+            if awaitable is not None and hasattr(awaitable, "close"):
+                awaitable.close()  # a coroutine that nobody awaits would warn
+        else:
+            await self._run_handler(invocation, awaitable)
+        # One write for all the calls that end in this turn of the loop.
+        if not self._flushing:
+            self._flushing = True
+            self.start().call_soon(self._flush)
+
+    async def _run_handler(self, invocation: Invocation, awaitable: Any) -> None:
         try:
             if awaitable is None:
                 awaitable = invocation.handler(Context(invocation))
@@ -205,13 +214,6 @@ class Loop:
             self._finish.raised(invocation, error)
         else:
             self._finish.returned(invocation, output)
-        self._flush_soon()
-
-    def _flush_soon(self) -> None:
-        """One write for all the calls that end in this turn of the loop."""
-        if not self._flushing:
-            self._flushing = True
-            self.start().call_soon(self._flush)
 
     def _flush(self) -> None:
         self._flushing = False

@@ -1,0 +1,247 @@
+"""How a worker begins and how it ends."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from conftest import Start
+from host import SHIM, Host
+
+PACKAGE = Path(__file__).parent.parent
+SLEEP = "import asyncio\nasync def handler(ctx):\n    await asyncio.sleep(60)\n"
+FINISH = """
+import os, time
+def handler(ctx):
+    print("begun")
+    while not os.path.exists(ctx.input["gate"]):
+        time.sleep(0.001)
+    return "done"
+"""
+
+
+def test_hello_says_who_we_are(start: Start) -> None:
+    host = start()
+    hello = host.receive()
+    params = hello["params"]
+    assert (hello["id"], hello["method"]) == (1, "hello")
+    assert params["token"] == "secret"
+    assert params["pid"] == host.process.pid
+    assert params["protocolVersions"] == [1]
+    assert params["concurrency"] == {"max": 64}
+    assert params["capabilities"] == {"load": {}}
+    assert params["limits"] == {"maxFrame": 16777215}
+    assert params["runtime"]["languageVersion"] == ".".join(
+        map(str, sys.version_info[:3])
+    )
+
+
+@pytest.mark.parametrize("transport", ["unix", "tcp", "stdio"])
+def test_every_transport_serves(start: Start, transport: str) -> None:
+    host = start(transport)
+    host.hello()
+    host.load(
+        "print('loading')\ndef handler(ctx):\n    print('hi')\n"
+        "    return [ctx.input, 'x' * 300_000]\n"
+    )
+    big = {"text": "y" * 2_000_000}
+    assert host.output(big) == [big, "x" * 300_000]
+    assert host.lines() == ["hi"]
+    assert host.call("shutdown", {"graceMs": 100})["result"] == {}
+    assert host.wait() == 0
+
+
+def test_stdio_belongs_to_the_protocol_alone(start: Start) -> None:
+    host = start("stdio")
+    host.hello()
+    host.load(
+        "import os, subprocess\nprint('loading')\nos.write(1, b'raw\\n')\n"
+        "def handler(ctx):\n    subprocess.run(['echo', 'child'])\n"
+        "    try:\n        input()\n    except EOFError:\n        return 'no input'\n"
+    )
+    assert host.output() == "no input"
+    host.close()
+    assert host.stderr() == "loading\nraw\nchild\n"
+
+
+def test_without_an_address_there_is_a_usage_line() -> None:
+    for env in ({}, {"ALYX_ADDR": "x"}, {"ALYX_ADDR": "tcp:1:x"}):
+        found = subprocess.run(
+            [sys.executable, "-I", SHIM], env=env, capture_output=True, text=True
+        )
+        assert found.returncode == 2
+        assert found.stderr.startswith("usage: ALYX_ADDR=")
+        assert found.stderr.count("\n") == 1
+
+
+def test_nobody_listens(tmp_path: Path) -> None:
+    found = subprocess.run(
+        [sys.executable, "-I", SHIM],
+        env={"ALYX_ADDR": f"unix:{tmp_path}/nope"},
+        capture_output=True,
+        text=True,
+    )
+    assert found.returncode == 1
+    assert found.stderr.startswith("alyx-shim-python: cannot connect to 'unix:")
+    assert found.stderr.count("\n") == 1
+
+
+def test_a_refused_hello_ends_the_worker(start: Start) -> None:
+    host = start()
+    hello = host.receive()
+    error = {
+        "code": -32031,
+        "message": "bad token",
+        "data": {"code": "UNAUTHENTICATED"},
+    }
+    host.send({"jsonrpc": "2.0", "id": hello["id"], "error": error})
+    assert host.wait() == 1
+    assert host.stderr() == "alyx-shim-python: the host refused hello: bad token\n"
+
+
+def test_a_host_that_leaves_before_hello_is_answered(start: Start) -> None:
+    host = start()
+    host.receive()
+    host.close()
+    assert host.wait() == 1
+    assert host.stderr().count("\n") == 1
+
+
+def test_a_host_that_does_not_answer_hello(start: Start) -> None:
+    host = start()
+    assert 4 < host.exit_time() < 9
+    assert host.wait() == 1
+    assert host.stderr() == "alyx-shim-python: no answer to hello in 5 s\n"
+
+
+def test_shutdown_of_an_idle_worker(host: Host) -> None:
+    assert host.call("shutdown", {"graceMs": 3000})["result"] == {}
+    # Our end stays open: the worker does not wait for it to close.
+    assert host.exit_time() < 1
+    assert host.wait() == 0
+
+
+def test_shutdown_lets_running_calls_end(host: Host) -> None:
+    gate = host.folder / "gate"
+    host.load(FINISH)
+    call = host.start({"gate": str(gate)})
+    stop = host.start_call("shutdown", {"graceMs": 60_000})
+    refused = host.answer(host.start())
+    assert refused["error"]["data"]["code"] == "NOT_READY"
+    gate.touch()
+    assert host.answer(call, stop)["id"] == call
+    assert host.answer(stop)["result"] == {}
+    assert host.wait() == 0
+
+
+@pytest.mark.parametrize("grace", [0, 50])
+def test_shutdown_cancels_what_does_not_end(host: Host, grace: int) -> None:
+    host.load(SLEEP)
+    call = host.start()
+    stop = host.start_call("shutdown", {"graceMs": grace})
+    assert host.answer(call, stop)["error"]["code"] == -32024
+    assert host.answer(stop)["result"] == {}
+    assert host.wait() == 0
+
+
+def test_shutdown_leaves_what_cannot_be_cancelled(host: Host) -> None:
+    host.load("def handler(ctx):\n    print('begun')\n    while True: pass\n")
+    host.start()
+    assert host.call("shutdown", {"graceMs": 0})["result"] == {}
+    assert host.wait() == 0
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "    pass\n",
+        "    while True: pass\n",
+        "    import time\n    time.sleep(60)\n",
+        "    import threading\n    threading.Thread(target=threading.Event().wait).start()\n",
+        "    import atexit, time\n    atexit.register(time.sleep, 60)\n",
+    ],
+)
+def test_the_end_of_the_connection_ends_the_worker(host: Host, body: str) -> None:
+    host.load("def handler(ctx):\n    print('begun')\n" + body)
+    host.start()
+    assert host.receive()["method"] == "log"
+    host.close()
+    assert host.exit_time() < 1.5
+    assert host.wait() == 0
+
+
+def test_the_end_of_the_connection_cancels_tasks(host: Host) -> None:
+    mark = host.folder / "mark"
+    host.load(
+        "import asyncio\nasync def handler(ctx):\n    print('begun')\n    try:\n"
+        "        await asyncio.sleep(60)\n    finally:\n"
+        f"        open({str(mark)!r}, 'w').close()\n"
+    )
+    host.start()
+    assert host.receive()["method"] == "log"
+    host.close()
+    assert host.wait() == 0
+    assert mark.exists()
+
+
+def test_atexit_runs(host: Host) -> None:
+    host.load("import atexit\natexit.register(print, 'bye')\ndef handler(ctx): pass\n")
+    host.call("shutdown", {"graceMs": 0})
+    assert host.stdout() == "bye\n"
+
+
+@pytest.mark.parametrize(
+    ("crash", "code"),
+    [
+        ("os._exit(3)", 3),
+        ("os.kill(os.getpid(), 9)", -9),
+        ("ctypes.string_at(0)", -signal.SIGSEGV),
+    ],
+)
+def test_a_crash_stays_a_crash(host: Host, crash: str, code: int) -> None:
+    host.load(f"import ctypes, os\ndef handler(ctx):\n    {crash}\n")
+    host.start()
+    with pytest.raises(EOFError):
+        host.answer(-1)
+    assert host.wait() == code
+
+
+def test_ctrl_c_is_left_to_the_host(host: Host) -> None:
+    host.load("def handler(ctx):\n    return 1\n")
+    os.kill(host.process.pid, signal.SIGINT)
+    assert host.output() == 1
+
+
+def test_the_worker_answers_pings_while_functions_block(host: Host) -> None:
+    host.load("import time\nasync def handler(ctx):\n    time.sleep(60)\n")
+    host.start()
+    assert host.call("ping")["result"] == {}
+
+
+def test_a_host_that_reads_slowly_loses_nothing(host: Host) -> None:
+    host.load("def handler(ctx):\n    return 'x' * 1_000_000\n")
+    ids = [host.start() for _ in range(8)]
+    for _ in ids:
+        assert len(host.answer(*ids)["result"]["output"]) == 1_000_000
+
+
+def test_the_start_is_quick_and_light(host: Host) -> None:
+    """No import that a blank worker does not need."""
+    source = (
+        "import sys\nFOUND = [m for m in ('asyncio', 'typing', 'logging', 'inspect',"
+        " 'traceback', 'subprocess', 'queue') if m in sys.modules]\n"
+        "def handler(ctx):\n    return FOUND\n"
+    )
+    assert host.run(source) == []
+
+
+def test_the_package_is_typed_and_exported() -> None:
+    import alyx
+
+    assert (PACKAGE / "src" / "alyx" / "py.typed").exists()
+    assert set(alyx.__all__) >= {"Error", "Context"}
