@@ -8,11 +8,10 @@ use crate::config::issue::{Issue, Origin};
 use crate::config::scalar::{found, read, read_verbatim};
 use crate::config::schema::{Key, Kind, Schema};
 use crate::config::secret::Variables;
-use crate::config::substitute::{Parse, Substitute};
+use crate::config::substitute::Substitute;
 use crate::config::suggest::closest;
 use crate::config::yaml;
 use serde_yaml::{Mapping, Value as Yaml};
-use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What a document says once every key has a value.
@@ -59,25 +58,14 @@ impl Walk<'_> {
     }
 
     fn section(&mut self, schema: &Schema, node: Option<&Node>, path: &str) -> Yaml {
-        let settled = match node.filter(|node| !node.is_null()) {
-            Some(node) => match self.settle(node, path, Parse::Document) {
-                Ok(node) => Some(node),
-                Err(Refused) => return Yaml::Null,
-            },
-            None => None,
-        };
-        let (entries, origin): (&[Entry], Origin) = match &settled {
-            Some(node) if matches!(node.value, Value::Map(_)) => {
-                (node.entries(), node.origin.clone())
-            }
-            Some(node) => {
-                self.wrong(node, path, "a map", false);
-                return Yaml::Null;
-            }
-            None => (&[], node.map_or(Origin::Default, |node| node.origin.clone())),
-        };
+        let given = node.filter(|node| !node.is_null());
+        if let Some(node) = given.filter(|node| !matches!(node.value, Value::Map(_))) {
+            self.wrong(node, path, "a map", false);
+            return Yaml::Null;
+        }
+        let origin = node.map_or(Origin::Default, |node| node.origin.clone());
         let mut map = Mapping::new();
-        for entry in entries {
+        for entry in node.map_or(&[][..], Node::entries) {
             let inner = join(path, &entry.key);
             match schema.child(&entry.key) {
                 Some(child) => {
@@ -147,7 +135,8 @@ impl Walk<'_> {
         kind: &Kind,
         nullable: bool,
     ) -> Result<Yaml, Refused> {
-        let node = self.settle(node, path, Parse::Nothing)?;
+        let settled = self.substitute.node(node);
+        let node = settled.map_err(|complaint| self.complain(node, path, complaint))?;
         let Value::Scalar(scalar) = &node.value else {
             self.wrong(&node, path, &kind.expected(), matches!(kind, Kind::Secret));
             return Err(Refused);
@@ -162,7 +151,8 @@ impl Walk<'_> {
         kind: &Kind,
         mut element: impl FnMut(&mut Self, &Node, &str) -> Result<Yaml, Refused>,
     ) -> Result<Yaml, Refused> {
-        let node = self.settle(node, path, Parse::List)?;
+        let settled = self.substitute.list(node);
+        let node = settled.map_err(|complaint| self.complain(node, path, complaint))?;
         let Value::List(nodes) = &node.value else {
             self.wrong(&node, path, &kind.expected(), false);
             return Err(Refused);
@@ -179,9 +169,8 @@ impl Walk<'_> {
         if node.is_null() {
             return Ok(Yaml::Mapping(Mapping::new()));
         }
-        let node = self.settle(node, path, Parse::Document)?;
         if !matches!(node.value, Value::Map(_)) {
-            self.wrong(&node, path, &Kind::TextMap.expected(), true);
+            self.wrong(node, path, &Kind::TextMap.expected(), true);
             return Err(Refused);
         }
         let mut map = Mapping::new();
@@ -224,15 +213,6 @@ impl Walk<'_> {
                 None
             }
         }
-    }
-
-    fn settle<'n>(
-        &mut self,
-        node: &'n Node,
-        path: &str,
-        parse: Parse,
-    ) -> Result<Cow<'n, Node>, Refused> {
-        self.substitute.node(node, parse).map_err(|complaint| self.complain(node, path, complaint))
     }
 
     fn complain(&mut self, node: &Node, path: &str, complaint: String) -> Refused {

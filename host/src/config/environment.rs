@@ -4,8 +4,9 @@
 
 use crate::config::document::Node;
 use crate::config::issue::Origin;
-use crate::config::schema::Schema;
+use crate::config::schema::{Kind, Schema};
 use crate::config::secret::Variables;
+use crate::config::substitute;
 use crate::config::suggest::closest;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -30,7 +31,11 @@ pub fn overlay(document: &mut Node, schema: &Schema, variables: &Variables) -> V
         let node = Node::untyped(Origin::Variable(name.into()), value);
         if let Some(key) = name.strip_prefix(FUNCTION_PREFIX).filter(|key| !key.is_empty()) {
             document.set(&["functions", "env", key], node);
-        } else if let Some(path) = known.get(name) {
+        } else if let Some((path, kind)) = known.get(name) {
+            // Maps are read at once, so that longer names can set single keys in them. What
+            // is no YAML stays a text, and the check of types complains.
+            let map = matches!(kind, Kind::Map | Kind::TextMap);
+            let node = if map { substitute::document(&node).unwrap_or(node) } else { node };
             if !value.is_empty() {
                 document.set(&path.iter().map(String::as_str).collect::<Vec<_>>(), node);
             }
@@ -73,8 +78,8 @@ fn function_variable(name: &str) -> Option<String> {
     (!key.is_empty()).then(|| format!("{meant}_ENV_{key}"))
 }
 
-/// Variable name → path, for every key that is there or could be there.
-fn settable(schema: &Schema, document: &Node) -> BTreeMap<String, Vec<String>> {
+/// Variable name → path and kind, for every key that is there or could be there.
+fn settable(schema: &Schema, document: &Node) -> BTreeMap<String, (Vec<String>, Kind)> {
     let mut found = BTreeMap::new();
     collect(schema, Some(document), &mut Vec::new(), &mut found);
     found
@@ -84,10 +89,10 @@ fn collect(
     schema: &Schema,
     node: Option<&Node>,
     path: &mut Vec<String>,
-    found: &mut BTreeMap<String, Vec<String>>,
+    found: &mut BTreeMap<String, (Vec<String>, Kind)>,
 ) {
-    if schema.key.is_some() {
-        found.insert(variable_of(&path.join(".")), path.clone());
+    if let Some(key) = schema.key {
+        found.insert(variable_of(&path.join(".")), (path.clone(), key.kind));
     }
     if !schema.is_section() {
         return;

@@ -9,6 +9,7 @@ pub mod suggest;
 pub mod quantity;
 pub mod interpolate;
 pub mod document;
+pub mod braces;
 pub mod yaml;
 pub mod schema;
 pub mod keys;

@@ -1,6 +1,6 @@
 //! Replaces the variables in a document's scalars.
 //!
-//! Knows nothing of keys: the caller says whether a list or a map may come out.
+//! Knows nothing of keys: the caller says whether a list may come out.
 
 use crate::config::document::{Node, Scalar, Style, Value};
 use crate::config::interpolate::{InterpolateError, expand};
@@ -14,17 +14,6 @@ pub struct Substitute<'a> {
     pub variables: &'a Variables,
     /// Every variable that was named so far.
     pub named: BTreeSet<String>,
-}
-
-/// What the text of a variable may turn into.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Parse {
-    /// It stays a text.
-    Nothing,
-    /// A YAML list, or `a, b` as variables usually write one.
-    List,
-    /// Any YAML.
-    Document,
 }
 
 impl Substitute<'_> {
@@ -41,21 +30,23 @@ impl Substitute<'_> {
     }
 
     /// The error reads on from the node's key.
-    pub fn node<'n>(&mut self, node: &'n Node, parse: Parse) -> Result<Cow<'n, Node>, String> {
+    pub fn node<'n>(&mut self, node: &'n Node) -> Result<Cow<'n, Node>, String> {
         let Value::Scalar(scalar) = &node.value else { return Ok(Cow::Borrowed(node)) };
         let scalar = self.scalar(scalar).map_err(|error| error.to_string())?.into_owned();
-        let text = scalar.text.trim();
-        let value = match parse {
-            _ if scalar.style != Style::Untyped => Value::Scalar(scalar),
-            Parse::Nothing => Value::Scalar(scalar),
-            Parse::List if !text.starts_with(['[', '-']) => comma_list(text, node),
-            Parse::List | Parse::Document => {
-                let origin = node.origin.clone();
-                let parsed = yaml::parse(text, &|_, _| origin.clone());
-                parsed.map_err(|issue| issue.complaint.replacen("the file ", "", 1))?.value
+        Ok(Cow::Owned(Node { origin: node.origin.clone(), value: Value::Scalar(scalar) }))
+    }
+
+    /// As `node`; a variable may hold a list in YAML, or `a, b` as variables usually do.
+    pub fn list<'n>(&mut self, node: &'n Node) -> Result<Cow<'n, Node>, String> {
+        let node = self.node(node)?;
+        match &node.value {
+            Value::Scalar(scalar) if scalar.style == Style::Untyped => {
+                let text = scalar.text.trim();
+                let yaml = text.starts_with(['[', '-']);
+                Ok(Cow::Owned(if yaml { document(&node)? } else { comma_list(text, &node) }))
             }
-        };
-        Ok(Cow::Owned(Node { origin: node.origin.clone(), value }))
+            _ => Ok(node),
+        }
     }
 
     /// The first variable in `text` that is set.
@@ -65,7 +56,16 @@ impl Substitute<'_> {
     }
 }
 
-fn comma_list(text: &str, node: &Node) -> Value {
+/// Reads the text of a variable as YAML. What it holds is not expanded again.
+pub fn document(node: &Node) -> Result<Node, String> {
+    let Value::Scalar(scalar) = &node.value else { return Ok(node.clone()) };
+    let place = |_, _| node.origin.clone();
+    yaml::parse(&scalar.text.replace('$', "$$"), &place)
+        .map_err(|issue| issue.complaint.replacen("the file ", "", 1))
+}
+
+fn comma_list(text: &str, node: &Node) -> Node {
     let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
-    Value::List(parts.map(|part| Node::untyped(node.origin.clone(), part)).collect())
+    let nodes = parts.map(|part| Node::untyped(node.origin.clone(), part)).collect();
+    Node { origin: node.origin.clone(), value: Value::List(nodes) }
 }

@@ -2,6 +2,7 @@
 //!
 //! Knows nothing of keys or variables, nor of files: the caller says what to call a place.
 
+use crate::config::braces;
 use crate::config::document::{Entry, Node, Scalar, Style, Value};
 use crate::config::issue::{Issue, Origin};
 use saphyr_parser::{Event, Marker, Parser, ScalarStyle, StrInput, Tag};
@@ -16,9 +17,9 @@ const MAX_VALUES: usize = 100_000;
 
 /// Reads a document; an empty one is an empty map. `place` tells where a line and column are.
 pub fn parse(text: &str, place: &dyn Fn(usize, usize) -> Origin) -> Result<Node, Issue> {
-    let mut reader =
-        Reader { events: Parser::new_from_str(text), place, anchors: HashMap::new(), values: 0 };
-    reader.document()
+    let text = braces::hide(text);
+    let events = Parser::new_from_str(&text);
+    Reader { events, place, anchors: HashMap::new(), values: 0 }.document()
 }
 
 /// Places of a file, shown under `label`.
@@ -61,7 +62,8 @@ impl<'a> Reader<'a> {
             Event::Alias(anchor) => return self.alias(anchor, mark, depth),
             Event::Scalar(text, style, anchor, tag) => {
                 let style = self.style(style, tag.as_deref(), mark)?;
-                (anchor, Value::Scalar(Scalar { text: text.into_owned(), style }))
+                let text = braces::restore(&text).into_owned();
+                (anchor, Value::Scalar(Scalar { text, style }))
             }
             Event::SequenceStart(anchor, tag) => {
                 self.check_tag(tag, "seq", mark)?;
@@ -98,7 +100,7 @@ impl<'a> Reader<'a> {
             let (event, mark) = self.next()?;
             let key = match event {
                 Event::MappingEnd => return Ok(entries),
-                Event::Scalar(text, ..) => text.into_owned(),
+                Event::Scalar(text, ..) => braces::restore(&text).into_owned(),
                 _ => return Err(self.issue(mark, "has a key that is no plain text; name the key")),
             };
             if let Some(line) = lines.insert(key.clone(), mark.line()) {

@@ -63,7 +63,7 @@ fn mistakes_name_line_and_column() {
     refused("a: !secret x\n", "f.yaml:1:4: the file uses the tag '!secret'; leave it away");
     refused("? [a]\n: 1\n", "f.yaml:1:3: the file has a key that is no plain text; name the key");
     let error = parse("a: [1, 2\nb: 3\n", &in_file("f.yaml")).unwrap_err().to_string();
-    assert!(error.starts_with("f.yaml:2:1: the file is not valid YAML: "), "{error}");
+    assert!(error.starts_with("f.yaml:2:2: the file is not valid YAML: "), "{error}");
     let error = parse("a:\n\t- 1\n", &in_file("f.yaml")).unwrap_err().to_string();
     assert!(error.starts_with("f.yaml:2:"), "{error}");
 }
