@@ -81,7 +81,7 @@ export function thrownError(thrown) {
     return describe(thrown);
   } catch {
     // A getter or a proxy of the thrown value threw in its turn.
-    return wireError("FUNCTION_ERROR", "the handler threw a value that cannot be read");
+    return wireError("FUNCTION_ERROR", "a value was thrown that cannot be read");
   }
 }
 
@@ -91,9 +91,8 @@ export function thrownError(thrown) {
  */
 function describe(thrown) {
   if (typeof thrown === "string") return wireError("FUNCTION_ERROR", thrown || "function failed");
-  if (thrown === null || thrown === undefined)
-    return wireError("FUNCTION_ERROR", `the handler threw ${thrown}`);
-  if (typeof thrown === "function") return wireError("FUNCTION_ERROR", "the handler threw a function");
+  if (thrown === null || thrown === undefined) return wireError("FUNCTION_ERROR", `${thrown} thrown`);
+  if (typeof thrown === "function") return wireError("FUNCTION_ERROR", "a function was thrown");
   if (typeof thrown !== "object") return wireError("FUNCTION_ERROR", String(thrown));
 
   const error = /** @type {Record<string, unknown>} */ (thrown);
@@ -144,7 +143,9 @@ function extrasOf(error) {
     bytes += Buffer.byteLength(json) + Buffer.byteLength(key);
     kept.push([key, JSON.parse(json)]);
   }
-  if (bytes > MAX_DETAILS) return { dropped: `details of ${bytes} bytes; the limit is ${MAX_DETAILS}` };
+  if (bytes > MAX_DETAILS) {
+    return { dropped: `extra fields of ${bytes} bytes are over the limit of ${MAX_DETAILS}` };
+  }
   return kept.length > 0 ? Object.fromEntries(kept) : undefined;
 }
 
@@ -179,7 +180,7 @@ export function cut(text, limit, unseen = 0) {
   if (unseen === 0 && text.length * 3 <= limit) return text;
   const size = Buffer.byteLength(text) + unseen;
   if (size <= limit) return text;
-  const room = limit - ` …[cut, ${size} bytes]`.length - 2;
+  const room = limit - ` …[cut, $sizebytes]`.length - 2;
   const { read, written } = new TextEncoder().encodeInto(text, new Uint8Array(room));
   return `${text.slice(0, read)} …[cut, ${size - written} bytes]`;
 }

@@ -72,8 +72,6 @@ export class Functions {
   }
 
   /**
-   * Calls that run keep what they have.
-   *
    * @param {string} name
    * @param {string} revision
    */
@@ -139,7 +137,7 @@ async function within(timeoutMs, path, work) {
   let timer;
   const timeout = new Promise((_resolve, reject) => {
     timer = setTimeout(() => {
-      const message = `'${basename(path)}' did not finish loading in ${timeoutMs} ms; look for a top-level await that never ends`;
+      const message = `loading '${basename(path)}' took longer than ${timeoutMs} ms; look for an await that never ends`;
       reject(new LoadError("timeout", message, { file: path }));
     }, timeoutMs);
   });

@@ -67,12 +67,13 @@ export class Peer {
 
   /** @param {number} length */
   oversize(length) {
-    const message = `a frame of ${length} bytes is over the limit of ${this.#decoder.maxFrame}`;
-    this.#answerError(null, wireError("FRAME_TOO_LARGE", message));
+    const limit = this.#decoder.maxFrame;
+    const message = `frame of ${length} bytes is over the limit of ${limit}`;
+    this.#answerError(null, wireError("FRAME_TOO_LARGE", message, { details: { size: length, limit } }));
   }
 
   garbled() {
-    this.#badFrame("the payload is not UTF-8");
+    this.#badFrame("invalid UTF-8");
   }
 
   /** @param {string} text */
@@ -81,7 +82,7 @@ export class Peer {
     try {
       message = JSON.parse(text);
     } catch (error) {
-      return this.#badFrame(`the payload is not JSON: ${error instanceof Error ? error.message : ""}`);
+      return this.#badFrame(`invalid JSON: ${/** @type {Error} */ (error).message}`);
     }
     this.#badFrames = 0;
     this.#dispatch(message);
@@ -99,11 +100,11 @@ export class Peer {
   /** @param {any} message */
   #dispatch(message) {
     if (typeof message !== "object" || message === null || Array.isArray(message)) {
-      return this.#invalid(null, "a message is one object; batches are not served");
+      return this.#invalid(null, "a message is one object; batches are not part of this protocol");
     }
     const { method, id, params = {} } = message;
-    if (message.jsonrpc !== "2.0") return this.#invalid(id, 'jsonrpc must be "2.0"');
     if (method === undefined) return this.#settle(message);
+    if (message.jsonrpc !== "2.0") return this.#invalid(id, 'jsonrpc must be "2.0"');
     if (typeof method !== "string") return this.#invalid(id, "method must be a string");
     const wrongParams = typeof params !== "object" || params === null || Array.isArray(params);
     if (id === undefined) {
@@ -116,9 +117,9 @@ export class Peer {
     }
     const serve = this.#requests.get(method);
     if (serve === undefined) {
-      return this.fail(id, wireError("METHOD_NOT_FOUND", `method '${method}' is not served here`));
+      return this.fail(id, wireError("METHOD_NOT_FOUND", `unknown method '${method}'`));
     }
-    if (wrongParams) return this.fail(id, wireError("INVALID_PARAMS", "params must be an object"));
+    if (wrongParams) return this.fail(id, wireError("INVALID_PARAMS", `${method}: params must be an object`));
     try {
       serve(params, id);
     } catch (error) {
@@ -230,8 +231,9 @@ export class Peer {
 
   /** @param {number} size */
   #tooLarge(size) {
-    const message = `the answer has ${size} bytes; the limit is ${this.#decoder.maxFrame}`;
-    return wireError("FRAME_TOO_LARGE", message, { details: { size } });
+    const limit = this.#decoder.maxFrame;
+    const message = `the result is a frame of ${size} bytes; the host takes ${limit}`;
+    return wireError("FRAME_TOO_LARGE", message, { details: { size, limit } });
   }
 
   /** @param {string} text */

@@ -23,9 +23,9 @@ export function toJson(value, name) {
   try {
     json = JSON.stringify(value);
   } catch (error) {
-    throw culprit(value, name) ?? new UnserializableError(`${name}: ${firstLine(error)}`);
+    throw culprit(value, name) ?? refusal(name, firstLine(error));
   }
-  if (json === undefined) throw new UnserializableError(`${name}: ${typeof value}`);
+  if (json === undefined) throw refusal(name, typeof value);
   // NaN and Infinity leave `null`, a Map or a Promise leaves `{}`: only then is a second look needed.
   const suspect = json.includes("null") || json.includes("{}");
   const found = suspect && loses(value) ? culprit(value, name) : undefined;
@@ -48,11 +48,21 @@ function loses(value) {
 }
 
 /**
+ * @param {string} path
+ * @param {string} problem
+ */
+function refusal(path, problem) {
+  return new UnserializableError(`${path}: ${problem} cannot be sent as JSON`);
+}
+
+/**
+ * The message of what a toJSON threw, or of JSON.stringify itself.
+ *
  * @param {unknown} error
  */
 function firstLine(error) {
   const message = error instanceof Error ? error.message : String(error);
-  return message.split("\n", 1)[0] ?? "";
+  return `a value that throws '${message.split("\n", 1)[0]}'`;
 }
 
 /**
@@ -68,13 +78,13 @@ function culprit(value, name) {
     JSON.stringify(value, function check(key, current) {
       const path = trail(above, this, key, name);
       const kind = problem(current, above);
-      if (kind !== undefined) throw new UnserializableError(`${path}: ${kind}`);
+      if (kind !== undefined) throw refusal(path, kind);
       if (typeof current === "object" && current !== null) above.set(current, path);
       return current;
     });
   } catch (error) {
     if (error instanceof UnserializableError) return error;
-    return new UnserializableError(`${name}: ${firstLine(error)}`);
+    return refusal(name, firstLine(error));
   }
   return undefined;
 }

@@ -82,6 +82,13 @@ export class Shim {
    * @param {number} id
    */
   #unload(params, id) {
+    const fn = this.#functions.find(params.function, params.revision);
+    if (fn === undefined) return this.#peer.fail(id, notLoaded(params));
+    const busy = [...this.#running.values()].filter((invocation) => invocation.fn === fn).length;
+    if (busy > 0) {
+      const message = `${busy} invocations of '${params.function}' are running; unload it when they have ended`;
+      return this.#peer.fail(id, wireError("OVERLOADED", message, { retryable: true }));
+    }
     this.#functions.unload(params.function, params.revision);
     // Node keeps every module that it ever imported.
     this.#peer.answer(id, '{"reclaimed":false}');
@@ -96,8 +103,7 @@ export class Shim {
     if (refusal !== undefined) return this.#peer.fail(id, refusal);
     const fn = this.#functions.find(params.function, params.revision);
     if (fn === undefined) {
-      const message = `function '${params.function}' is not loaded in revision '${params.revision}'`;
-      return this.#peer.fail(id, wireError("FUNCTION_NOT_FOUND", message));
+      return this.#peer.fail(id, notLoaded(params));
     }
     const invocation = new Invocation(id, fn, /** @type {any} */ (params), this.#openLog);
     this.#running.set(id, invocation);
@@ -107,7 +113,8 @@ export class Shim {
   #refusal() {
     if (this.#draining) return wireError("NOT_READY", "this worker is shutting down");
     if (this.#running.size < MAX_CONCURRENCY) return undefined;
-    return wireError("OVERLOADED", `${MAX_CONCURRENCY} calls run here already`, { retryable: true });
+    const message = `${MAX_CONCURRENCY} invocations are running, which is this shim's limit`;
+    return wireError("OVERLOADED", message, { retryable: true });
   }
 
   /** @param {Invocation} invocation */
@@ -150,7 +157,7 @@ export class Shim {
   #fail(invocation, thrown) {
     const { cancelled } = invocation;
     if (cancelled === undefined) return this.#answerError(invocation, thrownError(thrown));
-    this.#answerError(invocation, wireError("CANCELLED", `cancelled: ${cancelled}`));
+    this.#answerError(invocation, wireError("CANCELLED", "cancelled"));
   }
 
   /**
@@ -245,6 +252,12 @@ export class Shim {
  */
 function isThenable(value) {
   return typeof value === "object" && value !== null && "then" in value && typeof value.then === "function";
+}
+
+/** @param {Params} params */
+function notLoaded(params) {
+  const message = `no function '${params.function}' of revision ${params.revision} is loaded here`;
+  return wireError("FUNCTION_NOT_FOUND", message);
 }
 
 /** @param {unknown} error */

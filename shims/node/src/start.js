@@ -53,7 +53,8 @@ class Worker {
     this.#peer.ask("hello", greeting(token), HELLO_TIMEOUT_MS, {
       // At once: calls of the host may stand right behind its reply.
       resolve: (reply) => this.#serve(reply),
-      reject: (error) => die(1, `no handshake with the host: ${/** @type {any} */ (error).code}: ${error.message}`),
+      reject: (error) =>
+        die(1, `no handshake with the host: ${/** @type {any} */ (error).code}: ${error.message}`),
     });
   }
 

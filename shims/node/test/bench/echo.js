@@ -20,7 +20,7 @@ const HANDLERS = {
   async: "export default async function handler(ctx) { return ctx.input; }",
   hello:
     "export default async function handler(ctx) { const name = ctx.input.name || 'World';" +
-    " return { message: `Hello, ${name}!`, timestamp: new Date().toISOString() }; }",
+    " return { message: 'Hello, ' + name + '!', timestamp: new Date().toISOString() }; }",
 };
 
 /** @param {number} id */
