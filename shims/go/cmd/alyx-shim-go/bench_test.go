@@ -1,0 +1,63 @@
+package main
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/watzon/alyx/internal/wire"
+)
+
+// BenchmarkEcho measures the whole worker: 64 invocations are always in flight
+// over a unix socket, so that ns/op is the time between two answers.
+func BenchmarkEcho(b *testing.B) {
+	for _, size := range []int{100, 10_000, 1 << 20} {
+		b.Run(fmt.Sprint(size), func(b *testing.B) { benchmarkEcho(b, size) })
+	}
+}
+
+func benchmarkEcho(b *testing.B, size int) {
+	const inFlight = 64
+	h := ready(b)
+	input := echoInput(size)
+	b.SetBytes(int64(len(input)))
+	h.lean.Store(true)
+	template := fmt.Sprintf(`{"jsonrpc":"2.0","id":1%%015d,"method":"invoke","params":{"function":"probe","revision":"r1",`+
+		`"requestId":"0190b5c2","deadlineMs":30000,"attempt":1,"trigger":{"type":"http","method":"POST","headers":`+
+		`{"host":"localhost:8090","content-type":"application/json","content-length":"100"},"query":{},"ip":"127.0.0.1"},`+
+		`"auth":null,"input":%s}}`, input)
+	credit := make(chan struct{}, inFlight)
+	go func() {
+		var batch []byte
+		for i := 0; i < b.N; {
+			batch = batch[:0]
+			for credit <- struct{}{}; ; credit <- struct{}{} {
+				start := len(batch)
+				batch = fmt.Appendf(wire.BeginFrame(batch), template, i)
+				wire.EndFrame(batch, start)
+				if i++; i == b.N || len(credit) == inFlight || len(batch) > 64<<10 {
+					break
+				}
+			}
+			if _, err := h.out.Write(batch); err != nil {
+				return
+			}
+		}
+	}()
+	b.ResetTimer()
+	for range b.N {
+		if m := h.next(); m.Error != nil {
+			b.Fatal(m.Error)
+		}
+		<-credit
+	}
+}
+
+// echoInput is an object of about size bytes, of the usual mixture.
+func echoInput(size int) string {
+	const item = `{"id":"a1b2c3","title":"A title","price":12.5,"count":3,"tags":["x","y"],"ok":true}`
+	text := `{"op":"echo","items":[` + item
+	for len(text) < size {
+		text += "," + item
+	}
+	return text + "]}"
+}

@@ -1,0 +1,102 @@
+package shim
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/watzon/alyx/internal/wire"
+)
+
+const (
+	defaultDeadlineMs = 30_000
+	maxDeadlineMs     = 1 << 31 // 24 days; keeps time.Duration far from its end
+)
+
+// Call is what an invoke request says, decoded once.
+type Call struct {
+	Function, Revision string
+	RequestID          string
+	Deadline           time.Time
+	Auth               map[string]any // nil for an anonymous caller
+	Method, IP         string
+	Headers            map[string]string
+	Query              map[string][]string
+	Input              map[string]any
+	RawInput           []byte // Input's own bytes
+}
+
+// decodeCall walks the params once; `input`, usually last, is the only value
+// of any size and is decoded where it stands.
+func decodeCall(params []byte, now time.Time) (*Call, error) {
+	c := &Call{}
+	deadlineMs := float64(defaultDeadlineMs)
+	var err error
+	for it := wire.MembersOf(params); err == nil && it.Next(); {
+		switch string(it.Name) {
+		case "function":
+			err = textMember(&it, &c.Function)
+		case "revision":
+			err = textMember(&it, &c.Revision)
+		case "requestId":
+			err = textMember(&it, &c.RequestID)
+		case "deadlineMs":
+			if json.Unmarshal(it.Raw(), &deadlineMs) != nil {
+				err = errors.New("deadlineMs must be a number")
+			}
+		case "trigger":
+			err = c.decodeTrigger(it.Raw())
+		case "auth":
+			c.Auth, _, err = objectMember(&it)
+		case "input":
+			c.Input, c.RawInput, err = objectMember(&it)
+		}
+	}
+	if c.Input == nil {
+		c.Input, c.RawInput = map[string]any{}, []byte("{}")
+	}
+	c.Deadline = now.Add(time.Duration(min(max(deadlineMs, 0), maxDeadlineMs)) * time.Millisecond)
+	return c, err
+}
+
+// objectMember decodes the current member, an object or null.
+func objectMember(it *wire.Members) (object map[string]any, raw []byte, err error) {
+	name := string(it.Name)
+	object, raw, err = it.Object()
+	if err != nil {
+		return nil, nil, fmt.Errorf("%s: %w", name, err)
+	}
+	if object == nil && string(raw) != "null" {
+		return nil, nil, fmt.Errorf("%s must be an object", name)
+	}
+	return object, raw, nil
+}
+
+// decodeTrigger reads what the ctx.Request of an HTTP call shows. Members of
+// other types are left empty: triggers are an open list.
+func (c *Call) decodeTrigger(raw []byte) error {
+	for it := wire.MembersOf(raw); it.Next(); {
+		switch string(it.Name) {
+		case "method":
+			c.Method, _ = it.Text()
+		case "ip":
+			c.IP, _ = it.Text()
+		case "headers":
+			c.Headers = map[string]string{}
+			for headers := wire.MembersOf(it.Raw()); headers.Next(); {
+				name, value := string(headers.Name), ""
+				if err := textMember(&headers, &value); err != nil {
+					return fmt.Errorf("trigger.headers: %w", err)
+				}
+				c.Headers[name] = value
+			}
+		case "query":
+			// Keys of a map are kept exactly; only struct members would match by any case.
+			if err := json.Unmarshal(it.Raw(), &c.Query); err != nil {
+				return errors.New("trigger.query must hold lists of strings")
+			}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,135 @@
+package shim
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"runtime"
+	"time"
+
+	"github.com/watzon/alyx/internal/wire"
+)
+
+// Version is what this shim calls itself in hello.
+const Version = "0.1.0"
+
+const (
+	protocolVersion  = 1
+	concurrency      = 256
+	helloID          = 1
+	handshakeTimeout = 5 * time.Second
+)
+
+// session is what the host granted in its answer to hello.
+type session struct {
+	MaxFrame    int `json:"maxFrame"`    // the smaller of both sides' limits
+	MaxLogEntry int `json:"maxLogEntry"` // bytes of one log entry
+	MaxLogBytes int `json:"maxLogBytes"` // bytes of log of one invocation
+}
+
+// defaultSession holds what protocol v1 says where the host says nothing.
+var defaultSession = session{MaxFrame: 8 << 20, MaxLogEntry: 16 << 10, MaxLogBytes: 256 << 10}
+
+// handshake says hello and reads until the host's answer. It runs before the
+// peer, one frame at a time, so that a request sent right behind the answer
+// finds the answer already taken in.
+func handshake(frames *wire.Reader, out io.Writer, token string) (session, error) {
+	if _, err := out.Write(wire.AppendCallFrame(nil, helloID, "hello", helloParams(token))); err != nil {
+		return session{}, fmt.Errorf("cannot say hello: %w", err)
+	}
+	for {
+		payload, err := frames.Next()
+		if err != nil && !errors.Is(err, wire.ErrOversize) {
+			return session{}, fmt.Errorf("no answer to hello: %w", err)
+		}
+		m, fault := wire.Parse(payload)
+		if err == nil && fault == nil && m.Shape == wire.Answer && m.ID == helloID {
+			return readSession(m)
+		}
+		if reply := earlyReply(m, fault, err); reply != nil {
+			if _, err := out.Write(reply); err != nil {
+				return session{}, fmt.Errorf("no answer to hello: %w", err)
+			}
+		}
+	}
+}
+
+// earlyReply answers what should not have come before the handshake was done.
+func earlyReply(m wire.Message, fault *wire.ParseError, readErr error) []byte {
+	switch {
+	case readErr != nil:
+		return wire.AppendErrorFrame(nil, 0, wire.NewError(wire.CodeFrameTooLarge, readErr.Error()))
+	case fault != nil:
+		return wire.AppendErrorFrame(nil, fault.ID, wire.NewError(fault.Code, fault.Text))
+	case m.Shape == wire.Request:
+		return wire.AppendErrorFrame(nil, m.ID,
+			wire.NewError(wire.CodeNotReady, fmt.Sprintf("%q came before the answer to hello", m.Method)))
+	}
+	return nil
+}
+
+func helloParams(token string) []byte {
+	type object = map[string]any
+	body, err := json.Marshal(object{
+		"protocolVersions": []int{protocolVersion},
+		"token":            token,
+		"runtime": object{
+			"name": "go", "version": Version,
+			"language": "go", "languageVersion": runtime.Version(),
+		},
+		"pid":          os.Getpid(),
+		"concurrency":  object{"max": concurrency},
+		"capabilities": object{"load": object{}},
+		"limits":       object{"maxFrame": wire.MaxFrame},
+	})
+	if err != nil {
+		panic(err) // plain strings and numbers
+	}
+	return body
+}
+
+// readSession takes the limits out of the answer to hello.
+func readSession(m wire.Message) (session, error) {
+	if m.Err != nil && string(m.Err) != "null" {
+		return session{}, fmt.Errorf("the host refused hello: %w", wire.DecodeError(m.Err))
+	}
+	s, version := defaultSession, protocolVersion
+	for it := wire.MembersOf(m.Result); it.Next(); {
+		switch string(it.Name) {
+		case "protocolVersion":
+			version = number(it.Raw(), 0)
+		case "limits":
+			s = readLimits(it.Raw())
+		}
+	}
+	if version != protocolVersion {
+		return session{}, fmt.Errorf("the host chose protocol version %d, this shim speaks %d", version, protocolVersion)
+	}
+	return s, nil
+}
+
+func readLimits(raw []byte) session {
+	s := defaultSession
+	for it := wire.MembersOf(raw); it.Next(); {
+		switch string(it.Name) {
+		case "maxFrame":
+			s.MaxFrame = min(number(it.Raw(), s.MaxFrame), wire.MaxFrame)
+		case "maxLogEntry":
+			s.MaxLogEntry = number(it.Raw(), s.MaxLogEntry)
+		case "maxLogBytes":
+			s.MaxLogBytes = number(it.Raw(), s.MaxLogBytes)
+		}
+	}
+	return s
+}
+
+// number reads a count; anything that is none gives the fallback.
+func number(raw []byte, fallback int) int {
+	var n float64
+	if json.Unmarshal(raw, &n) != nil || n < 1 {
+		return fallback
+	}
+	return int(min(n, 1<<40))
+}

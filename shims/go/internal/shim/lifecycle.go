@@ -1,0 +1,183 @@
+package shim
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/watzon/alyx/internal/capture"
+	"github.com/watzon/alyx/internal/wire"
+)
+
+const (
+	// eofGrace is how long handlers may take to stop once the host is gone.
+	eofGrace = 900 * time.Millisecond
+	// cancelGrace is how long cancelled handlers may take during shutdown.
+	cancelGrace = time.Second
+	// defaultShutdownGrace stands in for a missing graceMs.
+	defaultShutdownGrace = 3 * time.Second
+)
+
+// Exit codes: 0 only after shutdown or the end of the stream.
+const (
+	exitOK     = 0
+	exitFailed = 1
+	exitUsage  = 2
+)
+
+// Main is the whole life of a worker process; it does not return. Without a
+// function the worker is blank.
+func Main(f *Function) {
+	w, inherited, err := join(f)
+	if err != nil {
+		die(exitFailed, err)
+	}
+	if f != nil {
+		w.startCapture()
+	}
+	if inherited != nil {
+		w.takeOver(*inherited)
+	}
+	err = w.peer.Run(w.methods())
+	w.cancelAll()
+	w.waitIdle(eofGrace)
+	if err != nil {
+		die(exitFailed, err)
+	}
+	os.Exit(exitOK)
+}
+
+// join takes over a launcher's connection, or makes one and says hello.
+func join(f *Function) (*Worker, *handover, error) {
+	l, h, found, err := takeHandover()
+	if err != nil {
+		return nil, nil, err
+	}
+	if found {
+		return newWorker(l, wire.NewReader(l.in, h.Session.MaxFrame), h.Session, f), &h, nil
+	}
+	address, token := takeVariable("ALYX_ADDR"), takeVariable("ALYX_TOKEN")
+	if address == "" {
+		die(exitUsage, fmt.Errorf("ALYX_ADDR is not set; an Alyx host starts this program with ALYX_ADDR=unix:/path|tcp:host:port|stdio and ALYX_TOKEN"))
+	}
+	if l, err = dial(address); err != nil {
+		return nil, nil, err
+	}
+	late := time.AfterFunc(handshakeTimeout, func() {
+		die(exitFailed, fmt.Errorf("the host did not answer hello within %v", handshakeTimeout))
+	})
+	frames := wire.NewReader(l.in, wire.HelloMaxFrame)
+	s, err := handshake(frames, l.out, token)
+	late.Stop()
+	if err != nil {
+		return nil, nil, err
+	}
+	frames.SetLimit(s.MaxFrame)
+	return newWorker(l, frames, s, f), nil, nil
+}
+
+// takeVariable reads a variable and hides it from the function.
+func takeVariable(name string) string {
+	value := os.Getenv(name)
+	_ = os.Unsetenv(name)
+	return value
+}
+
+// takeOver answers the load request that the launcher has left open.
+func (w *Worker) takeOver(h handover) {
+	request, err := decodeLoad(h.Load)
+	if err != nil {
+		w.peer.Fail(h.LoadID, wire.NewError(wire.CodeInvalidParams, "load: "+err.Error()))
+		return
+	}
+	w.adopt(h.LoadID, request)
+}
+
+// startCapture routes prints to invocations: through the hook in os where the
+// binary has one, else through pipes, which cannot tell two calls apart.
+func (w *Worker) startCapture() {
+	if w.function.Capture != nil {
+		w.function.Capture(w.printed)
+		return
+	}
+	w.warnings = append(w.warnings, "this toolchain's os package could not be fitted with print capture: "+
+		"what is printed while several invocations run goes to the worker's output")
+	drain, err := capture.Pipes(w.printedInPipe)
+	if err != nil {
+		w.warnings = append(w.warnings, "prints go to the worker's output: "+err.Error())
+		return
+	}
+	w.drainPipes = drain
+}
+
+// shutdown lets running calls end within graceMs, cancels the rest, answers,
+// and leaves without waiting for the host to close.
+func (w *Worker) shutdown(id int64, params []byte) {
+	w.mu.Lock()
+	w.draining = true
+	w.mu.Unlock()
+	grace := defaultShutdownGrace
+	for it := wire.MembersOf(params); it.Next(); {
+		if string(it.Name) == "graceMs" {
+			grace = graceOf(it.Raw())
+		}
+	}
+	go func() {
+		if !w.waitIdle(grace) {
+			w.cancelAll()
+			w.waitIdle(cancelGrace)
+		}
+		w.peer.Finish(id)
+		w.link.close()
+		os.Exit(exitOK)
+	}()
+}
+
+// graceOf reads a number of milliseconds, of which 0 is a good one.
+func graceOf(raw []byte) time.Duration {
+	var ms float64
+	if json.Unmarshal(raw, &ms) != nil || ms < 0 {
+		return defaultShutdownGrace
+	}
+	return time.Duration(min(ms, maxDeadlineMs)) * time.Millisecond
+}
+
+func (w *Worker) cancelAll() {
+	w.mu.Lock()
+	w.draining = true
+	running := make([]*Invocation, 0, len(w.running))
+	for _, inv := range w.running {
+		running = append(running, inv)
+	}
+	w.mu.Unlock()
+	for _, inv := range running {
+		inv.cancel()
+	}
+}
+
+// waitIdle waits until every invocation is answered. New ones are refused
+// from here on, which is what makes the wait sound.
+func (w *Worker) waitIdle(limit time.Duration) bool {
+	idle := make(chan struct{})
+	go func() {
+		w.active.Wait()
+		close(idle)
+	}()
+	select {
+	case <-idle:
+		return true
+	case <-time.After(limit):
+		return false
+	}
+}
+
+// die leaves with one line on standard error.
+func die(code int, err error) {
+	fmt.Fprintf(os.Stderr, "alyx-shim-go: %v\n", err)
+	os.Exit(code)
+}
+
+func dieStuck() {
+	die(exitFailed, fmt.Errorf("the host has not read for 10 s"))
+}

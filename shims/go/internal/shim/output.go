@@ -1,0 +1,139 @@
+package shim
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"reflect"
+	"strconv"
+	"strings"
+	"sync"
+
+	"github.com/watzon/alyx/internal/wire"
+)
+
+// keepBuffer is the largest answer buffer kept for the next answer.
+const keepBuffer = 256 << 10
+
+// answerBuffer is one answer frame in the making, with the encoder that writes
+// the function's value straight into it.
+type answerBuffer struct {
+	bytes.Buffer
+	encoder *json.Encoder
+}
+
+var answerBuffers = sync.Pool{New: func() any {
+	b := &answerBuffer{}
+	b.encoder = json.NewEncoder(b)
+	b.encoder.SetEscapeHTML(false)
+	return b
+}}
+
+// encodeOutput makes the frame that answers request id with the value that the
+// handler returned.
+func encodeOutput(id int64, output any) (*answerBuffer, *wire.Error) {
+	b := answerBuffers.Get().(*answerBuffer)
+	b.Reset()
+	b.Write(strconv.AppendInt(append(wire.BeginFrame(b.AvailableBuffer()), `{"jsonrpc":"2.0","id":`...), id, 10))
+	b.WriteString(`,"result":{"output":`)
+	if err := b.encoder.Encode(output); err != nil {
+		b.free()
+		return nil, wire.NewError(wire.CodeUnserialisable, describeUnserialisable(output, err))
+	}
+	b.Truncate(b.Len() - len("\n"))
+	b.WriteString("}}")
+	wire.EndFrame(b.Bytes(), 0)
+	return b, nil
+}
+
+// free gives the buffer to the next answer.
+func (b *answerBuffer) free() {
+	if b.Cap() <= keepBuffer {
+		answerBuffers.Put(b)
+	}
+}
+
+// describeUnserialisable names the value that JSON cannot hold and where it
+// stands, which encoding/json's own error does not.
+func describeUnserialisable(output any, err error) string {
+	var unsupported *json.UnsupportedValueError
+	var wrongType *json.UnsupportedTypeError
+	var what string
+	var matches func(reflect.Value) bool
+	switch {
+	case errors.As(err, &wrongType):
+		what = wrongType.Type.String()
+		matches = func(v reflect.Value) bool { return v.Type() == wrongType.Type }
+	case errors.As(err, &unsupported) && unsupported.Value.CanFloat():
+		what = unsupported.Str
+		matches = func(v reflect.Value) bool {
+			return v.CanFloat() && (math.IsNaN(v.Float()) || math.IsInf(v.Float(), 0))
+		}
+	case errors.As(err, &unsupported):
+		return "result: a value that contains itself (" + unsupported.Value.Type().String() + ") cannot be written as JSON"
+	default: // a MarshalJSON of the function's
+		return "result: " + err.Error()
+	}
+	path := findValue(reflect.ValueOf(output), "result", matches, 0)
+	return fmt.Sprintf("%s: %s cannot be written as JSON", path, what)
+}
+
+// maxFindDepth ends the search in values that no error message needs.
+const maxFindDepth = 100
+
+// findValue returns the path of the first value that matches, or of the root.
+func findValue(v reflect.Value, path string, matches func(reflect.Value) bool, depth int) string {
+	found := findIn(v, path, matches, depth)
+	if found == "" {
+		return path
+	}
+	return found
+}
+
+func findIn(v reflect.Value, path string, matches func(reflect.Value) bool, depth int) string {
+	if !v.IsValid() || depth > maxFindDepth {
+		return ""
+	}
+	if matches(v) {
+		return path
+	}
+	switch v.Kind() {
+	case reflect.Interface, reflect.Pointer:
+		return findIn(v.Elem(), path, matches, depth+1)
+	case reflect.Slice, reflect.Array:
+		for i := range v.Len() {
+			if found := findIn(v.Index(i), fmt.Sprintf("%s[%d]", path, i), matches, depth+1); found != "" {
+				return found
+			}
+		}
+	case reflect.Map:
+		for it := v.MapRange(); it.Next(); {
+			if found := findIn(it.Value(), fmt.Sprintf("%s.%v", path, it.Key()), matches, depth+1); found != "" {
+				return found
+			}
+		}
+	case reflect.Struct:
+		return findInStruct(v, path, matches, depth)
+	}
+	return ""
+}
+
+// findInStruct skips what encoding/json skips.
+func findInStruct(v reflect.Value, path string, matches func(reflect.Value) bool, depth int) string {
+	for i := range v.NumField() {
+		field := v.Type().Field(i)
+		name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
+		if !field.IsExported() || name == "-" {
+			continue
+		}
+		if name == "" {
+			name = field.Name
+		}
+		if found := findIn(v.Field(i), path+"."+name, matches, depth+1); found != "" {
+			return found
+		}
+	}
+	return ""
+}

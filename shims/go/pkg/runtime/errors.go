@@ -1,0 +1,109 @@
+package runtime
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/watzon/alyx/internal/shim"
+	"github.com/watzon/alyx/internal/wire"
+)
+
+// Error is an error that tells the caller of the function what went wrong.
+// Code, Message and Fields become the HTTP body:
+//
+//	{"error": {"code": "VALIDATION_ERROR", "message": "Email is required", "field": "email"}}
+type Error struct {
+	// Code is in capitals by custom; it also chooses the HTTP status.
+	Code string
+	// Message is meant for the caller.
+	Message string
+	// Status overrides the HTTP status, from 400 to 599.
+	Status int
+	// Fields are further members of the body. They cannot replace code and
+	// message, and what JSON cannot hold is left out.
+	Fields map[string]any
+}
+
+// Error is the message, or the code where there is none.
+func (e *Error) Error() string {
+	switch {
+	case e == nil:
+		return "nil *runtime.Error"
+	case e.Message != "":
+		return e.Message
+	case e.Code != "":
+		return e.Code
+	}
+	return "function failed"
+}
+
+const (
+	maxStack   = 16 << 10
+	maxDetails = 64 << 10
+)
+
+// toWire is the error that a handler returned, as the host is told.
+func toWire(inv *shim.Invocation, err error) *wire.Error {
+	if errors.Is(err, context.DeadlineExceeded) && !time.Now().Before(inv.Deadline) {
+		return wire.NewError(wire.CodeDeadline, err.Error())
+	}
+	var coded *Error
+	if !errors.As(err, &coded) || coded == nil {
+		e := wire.NewError(wire.CodeFunction, messageOf(err))
+		e.Data.Stack = stackOf(err)
+		return e
+	}
+	e := wire.NewError(wire.CodeFunction, coded.Error())
+	if coded.Code != "" {
+		e.Data.Code = coded.Code
+	}
+	e.Data.Details = details(coded)
+	e.Data.Stack = stackOf(err)
+	return e
+}
+
+func messageOf(err error) string {
+	if text := err.Error(); text != "" {
+		return text
+	}
+	return "function failed"
+}
+
+// stackOf returns what an error says about itself beyond its message: the
+// chain around an *Error, or the stack that some error packages print for %+v.
+// Go's own errors carry none.
+func stackOf(err error) string {
+	text := fmt.Sprintf("%+v", err)
+	var coded *Error
+	if text == err.Error() && !(errors.As(err, &coded) && text != coded.Error()) {
+		return ""
+	}
+	return wire.Cut(text, maxStack, 0)
+}
+
+// details are the fields and the status as one JSON object, nil for none.
+func details(e *Error) json.RawMessage {
+	members := make(map[string]json.RawMessage, len(e.Fields)+1)
+	for name, value := range e.Fields {
+		if text, err := json.Marshal(value); err == nil {
+			members[name] = text
+		}
+	}
+	if e.Status != 0 {
+		members["status"] = json.RawMessage(fmt.Sprint(e.Status))
+	}
+	if len(members) == 0 {
+		return nil
+	}
+	text, err := json.Marshal(members)
+	if err != nil {
+		return nil
+	}
+	if len(text) > maxDetails {
+		return json.RawMessage(fmt.Sprintf(`{"details":"[cut, %d bytes]"}`, len(text)))
+	}
+	return text
+}
