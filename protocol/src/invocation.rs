@@ -6,13 +6,13 @@
 
 use std::collections::BTreeMap;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::worker::Auth;
 
 /// The params of an `invoke` request.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Invocation {
     /// The name of the function.
@@ -58,7 +58,7 @@ fn empty_object() -> Box<RawValue> {
 }
 
 /// What caused an invocation; only a trigger of type `http` has the other members.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ReceivedTrigger {
     /// `http`, `cli`, or a type this version does not know.
@@ -75,7 +75,7 @@ pub struct ReceivedTrigger {
 }
 
 /// W3C trace context as received.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReceivedTrace {
     /// The `traceparent` header.
     pub traceparent: String,

@@ -38,6 +38,24 @@ pub mod method {
     pub const STREAM_OPEN: &str = "stream.open";
     /// The method `stream.credit`.
     pub const STREAM_CREDIT: &str = "stream.credit";
+
+    /// All of these.
+    pub const ALL: &[&str] = &[
+        LOG,
+        DB_LIST,
+        DB_GET,
+        DB_CREATE,
+        DB_UPDATE,
+        DB_DELETE,
+        DB_QUERY,
+        DB_EXEC,
+        DB_BATCH,
+        TX_BEGIN,
+        TX_COMMIT,
+        TX_ROLLBACK,
+        STREAM_OPEN,
+        STREAM_CREDIT,
+    ];
 }
 
 /// `log`, a notification: entries in order, before the answer of their invocation.

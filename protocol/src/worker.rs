@@ -33,6 +33,10 @@ pub mod method {
     pub const GOAWAY: &str = "goaway";
     /// The method `shutdown`.
     pub const SHUTDOWN: &str = "shutdown";
+
+    /// All of these.
+    pub const ALL: &[&str] =
+        &[HELLO, PING, LOAD, UNLOAD, INVOKE, CANCEL, CONCURRENCY, GOAWAY, SHUTDOWN];
 }
 
 /// Capabilities by name; the value is an object, `{}` for a plain yes.
@@ -276,11 +280,12 @@ pub struct CancelParams {
     /// Of the `invoke` request.
     pub id: u64,
     /// Why.
+    #[serde(default)]
     pub reason: CancelReason,
 }
 
 /// Why an invocation is no longer wanted. An open enum.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum CancelReason {
     /// Its time is over.
@@ -290,6 +295,7 @@ pub enum CancelReason {
     /// Somebody stopped it.
     Admin,
     /// The worker is being stopped; also any reason this version does not know.
+    #[default]
     #[serde(other)]
     Shutdown,
 }
@@ -307,7 +313,13 @@ pub struct GoawayParams {
 #[serde(rename_all = "camelCase")]
 pub struct ShutdownParams {
     /// How long running invocations may go on before they are cancelled.
+    #[serde(default = "default_grace")]
     pub grace_ms: u64,
     /// Why, for the log.
+    #[serde(default)]
     pub reason: String,
+}
+
+fn default_grace() -> u64 {
+    1_000
 }
