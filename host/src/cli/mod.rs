@@ -1,0 +1,121 @@
+//! The command line: what each command takes, and which module runs it.
+//!
+//! Knows the words and exit codes; the work is done below.
+
+pub mod logging;
+pub mod list;
+pub mod invoke;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::config::{Config, process_environment};
+use crate::server;
+
+/// Exit code for a usage or configuration error.
+const USAGE: u8 = 2;
+
+/// Runs JavaScript, Python and Go functions behind one HTTP server.
+#[derive(Debug, Parser)]
+#[command(name = "alyx", version, after_help = "Example:\n  alyx serve\n  curl -X POST http://localhost:8090/api/functions/hello -d '{\"name\": \"Alyx\"}'")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve the functions; never watches files
+    #[command(after_help = "Example:\n  alyx serve --host 0.0.0.0 --port 80")]
+    Serve(Serve),
+    /// List the functions and whether each one loads
+    #[command(after_help = "Example:\n  alyx list --json")]
+    List(list::List),
+    /// Call a function of the running server; without one, run it once here
+    #[command(after_help = "Example:\n  alyx invoke hello --data '{\"name\": \"Alyx\"}'\n  alyx invoke hello --data @input.json\n  echo '{}' | alyx invoke hello --data -")]
+    Invoke(invoke::Invoke),
+}
+
+#[derive(Debug, Args)]
+struct Serve {
+    #[command(flatten)]
+    config: ConfigFile,
+    /// Address to listen on [default: server.host]
+    #[arg(long)]
+    host: Option<String>,
+    /// Port to listen on, 0 for any free one [default: server.port]
+    #[arg(long)]
+    port: Option<u16>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ConfigFile {
+    /// The configuration file [default: alyx.yaml in this folder, if there is one]
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+/// Why a command failed, and with which exit code.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    code: u8,
+    message: String,
+}
+
+impl Failure {
+    pub(crate) fn usage(message: impl ToString) -> Self {
+        Failure { code: USAGE, message: message.to_string() }
+    }
+
+    pub(crate) fn failed(message: impl ToString) -> Self {
+        Failure { code: 1, message: message.to_string() }
+    }
+}
+
+impl ConfigFile {
+    pub(crate) fn load(&self) -> Result<Config, Failure> {
+        Config::load(self.config.as_deref(), std::path::Path::new("."), process_environment()).map_err(Failure::usage)
+    }
+}
+
+/// Runs the command line of this process.
+#[must_use]
+pub fn run() -> ExitCode {
+    let cli = Cli::parse();
+    // The front, the peers and the pool share a few threads; the workers need processors too.
+    let threads = std::thread::available_parallelism().map_or(2, |n| (n.get() / 2).max(2));
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build();
+    let outcome = match runtime {
+        Ok(runtime) => runtime.block_on(dispatch(cli.command)),
+        Err(error) => Err(Failure::failed(format!("cannot start threads: {error}"))),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failure { code, message }) => {
+            eprintln!("alyx: {message}");
+            ExitCode::from(code)
+        }
+    }
+}
+
+async fn dispatch(command: Command) -> Result<(), Failure> {
+    match command {
+        Command::Serve(options) => serve(options).await,
+        Command::List(options) => list::run(options).await,
+        Command::Invoke(options) => invoke::run(options).await,
+    }
+}
+
+async fn serve(options: Serve) -> Result<(), Failure> {
+    let mut config = options.config.load()?;
+    if let Some(host) = options.host {
+        config.server.host = host;
+    }
+    if let Some(port) = options.port {
+        config.server.port = port;
+    }
+    let _flushes_when_dropped = logging::start(&config.logging);
+    server::serve(&config, false).await.map_err(Failure::failed)
+}

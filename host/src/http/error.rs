@@ -1,0 +1,213 @@
+//! Errors as the public sees them: `{"error": {"code", "message", …}}` and a status.
+//!
+//! The only file that knows status codes. Two audiences, two messages: the public one carries no
+//! stack, path or secret; the full one goes to the log.
+
+use axum::body::Body;
+use axum::http::{HeaderValue, Response, StatusCode, header};
+use serde_json::{Map, Value, json};
+
+use alyx_protocol::{ErrorCode, RpcError};
+
+use crate::invoker::InvokeError;
+use crate::pool::error::{CallError, Fault, Refusal};
+
+/// An error on its way to a caller.
+#[derive(Debug)]
+pub struct ApiError {
+    pub status: StatusCode,
+    pub code: String,
+    pub message: String,
+    pub extra: Map<String, Value>,
+    pub retry_after: Option<u64>,
+}
+
+impl ApiError {
+    pub fn new(status: u16, code: &str, message: impl Into<String>) -> Self {
+        let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        ApiError { status, code: code.into(), message: message.into(), extra: Map::new(), retry_after: None }
+    }
+
+    #[must_use]
+    pub fn with(mut self, key: &str, value: impl Into<Value>) -> Self {
+        self.extra.insert(key.into(), value.into());
+        self
+    }
+
+    #[must_use]
+    fn retry_after(mut self, seconds: u64) -> Self {
+        self.retry_after = Some(seconds.max(1));
+        self
+    }
+
+    pub fn not_found() -> Self {
+        ApiError::new(404, "NOT_FOUND", "no such path; functions are at /api/functions/{name}")
+    }
+
+    pub fn method_not_allowed() -> Self {
+        ApiError::new(405, "METHOD_NOT_ALLOWED", "this path does not take this method; see the Allow header")
+    }
+
+    pub fn of_stopping() -> Self {
+        refused(&Refusal::Stopping, "", false)
+    }
+
+    pub fn functions_disabled() -> Self {
+        ApiError::new(503, "RUNTIME_DISABLED", "functions are disabled; set functions.enabled to true")
+    }
+
+    /// What the caller of a function is told. `verbose` adds where a function does not load.
+    pub fn of(error: &InvokeError, verbose: bool) -> Self {
+        match error {
+            InvokeError::NotFound { .. } => ApiError::new(404, "FUNCTION_NOT_FOUND", error.to_string()),
+            InvokeError::Disabled { name, problem } => {
+                let message = format!("function '{name}' is disabled by an error in its files");
+                let public = ApiError::new(500, "FUNCTION_LOAD_ERROR", message);
+                if verbose { public.with("detail", problem.to_string()) } else { public }
+            }
+            InvokeError::Refused { reason, function } => refused(reason, &function.name, verbose),
+            InvokeError::Failed { reason, function } => {
+                failed(reason, &function.name, function.timeout.as_secs_f64())
+            }
+        }
+    }
+
+    pub(crate) fn into_http(self) -> Response<Body> {
+        let mut error = json!({"code": self.code, "message": self.message});
+        if let Value::Object(members) = &mut error {
+            let protected = |key: &String| key == "code" || key == "message";
+            members.extend(self.extra.into_iter().filter(|(key, _)| !protected(key)));
+        }
+        let body = json!({ "error": error }).to_string();
+        let mut answer = Response::new(Body::from(body));
+        *answer.status_mut() = self.status;
+        let headers = answer.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        if let Some(seconds) = self.retry_after {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        answer
+    }
+}
+
+fn refused(reason: &Refusal, function: &str, verbose: bool) -> ApiError {
+    let message = reason.to_string();
+    match reason {
+        Refusal::Load(fault) => load_error(fault, function, verbose),
+        Refusal::Exhausted { .. } | Refusal::QueueFull => {
+            ApiError::new(503, "POOL_EXHAUSTED", message).retry_after(1)
+        }
+        Refusal::CrashLoop { retry_after } => {
+            ApiError::new(503, "FUNCTION_CRASH_LOOP", message).retry_after(retry_after.as_secs() + 1)
+        }
+        Refusal::Start(_) => {
+            let public = "workers of this runtime do not start; the host's log says why";
+            ApiError::new(503, "RUNTIME_UNAVAILABLE", public).retry_after(5)
+        }
+        Refusal::Unavailable { .. } => ApiError::new(503, "RUNTIME_UNAVAILABLE", message),
+        Refusal::Disabled { .. } => ApiError::new(503, "RUNTIME_DISABLED", message),
+        Refusal::Deadline => ApiError::new(504, "FUNCTION_TIMEOUT", message),
+        Refusal::Stopping => ApiError::new(503, "UNAVAILABLE", message).retry_after(1),
+    }
+}
+
+fn load_error(fault: &Fault, function: &str, verbose: bool) -> ApiError {
+    let message = format!("function '{function}' does not load");
+    if !verbose {
+        return ApiError::new(500, "FUNCTION_LOAD_ERROR", message + "; the host's log says why");
+    }
+    let mut error = ApiError::new(500, "FUNCTION_LOAD_ERROR", format!("{message}: {}", fault.message));
+    for (key, value) in [
+        ("file", fault.file.clone().map(Value::from)),
+        ("line", fault.line.map(Value::from)),
+        ("column", fault.column.map(Value::from)),
+    ] {
+        error = match value {
+            Some(value) => error.with(key, value),
+            None => error,
+        };
+    }
+    error
+}
+
+fn failed(reason: &CallError, function: &str, timeout: f64) -> ApiError {
+    match reason {
+        CallError::Thrown(error) => thrown(error),
+        CallError::Deadline => {
+            let message = format!("function '{function}' did not answer within its timeout of {timeout} s");
+            ApiError::new(504, "FUNCTION_TIMEOUT", message)
+        }
+        CallError::Died(death) => {
+            let message = format!("the worker that ran function '{function}' ended: {death}");
+            ApiError::new(502, "WORKER_CRASHED", message)
+        }
+        CallError::TooLarge { limit, size } => {
+            ApiError::new(413, "PAYLOAD_TOO_LARGE", reason.to_string()).with("limit", *limit).with("actual", *size)
+        }
+        CallError::Protocol(_) => {
+            ApiError::new(502, "PROTOCOL_ERROR", "the worker broke the protocol; the host's log says how")
+        }
+    }
+}
+
+/// What a handler threw, or why its result could not be sent.
+fn thrown(error: &RpcError) -> ApiError {
+    let code = error.text_code().to_owned();
+    let details = error.data.as_ref().map(|data| data.details.clone()).unwrap_or_default();
+    if error.is(ErrorCode::FrameTooLarge) {
+        return ApiError::new(502, "RESPONSE_TOO_LARGE", error.message.clone());
+    }
+    let own_status = details.get("status").and_then(Value::as_u64).filter(|s| (400..600).contains(s));
+    let status = match own_status {
+        Some(status) if error.is(ErrorCode::FunctionError) => status as u16,
+        _ if error.is(ErrorCode::FunctionError) => status_of(&code),
+        _ => 500,
+    };
+    ApiError { extra: details, ..ApiError::new(status, &code, error.message.clone()) }
+}
+
+/// The status of a code that a function threw (contract, section 3).
+fn status_of(code: &str) -> u16 {
+    match code.to_ascii_uppercase().as_str() {
+        "FUNCTION_ERROR" => 500,
+        "UNAUTHENTICATED" | "UNAUTHORIZED" | "INVALID_TOKEN" => 401,
+        "FORBIDDEN" | "PERMISSION_DENIED" => 403,
+        "CONFLICT" | "UNIQUE_VIOLATION" | "FOREIGN_KEY_VIOLATION" | "ALREADY_EXISTS" => 409,
+        "RATE_LIMITED" | "RESOURCE_EXHAUSTED" => 429,
+        "UNAVAILABLE" => 503,
+        code if code == "NOT_FOUND" || code.ends_with("_NOT_FOUND") => 404,
+        _ => 400,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn user_error(details: Value, code: &str) -> ApiError {
+        let mut error = RpcError::new(ErrorCode::FunctionError, "m");
+        if let (Some(data), Value::Object(details)) = (error.data.as_mut(), details) {
+            data.code = Some(code.into());
+            data.details = details;
+        }
+        thrown(&error)
+    }
+
+    #[test]
+    fn codes_decide_the_status_unless_the_thrown_value_does() {
+        assert_eq!(user_error(json!({}), "POST_NOT_FOUND").status, 404);
+        assert_eq!(user_error(json!({}), "permission_denied").status, 403);
+        assert_eq!(user_error(json!({}), "MY_OWN").status, 400);
+        assert_eq!(user_error(json!({"status": 418}), "MY_OWN").status, 418);
+        assert_eq!(user_error(json!({"status": 200}), "MY_OWN").status, 400);
+        assert_eq!(user_error(json!({"status": "500"}), "MY_OWN").status, 400);
+    }
+
+    #[tokio::test]
+    async fn extra_members_cannot_override_code_and_message() {
+        let error = user_error(json!({"code": "EVIL", "message": "evil", "field": "email"}), "VALIDATION_ERROR");
+        let body = axum::body::to_bytes(error.into_http().into_body(), 4096).await.unwrap();
+        let body: Value = serde_json::from_slice(&body).unwrap();
+        assert_eq!(body, json!({"error": {"code": "VALIDATION_ERROR", "message": "m", "field": "email"}}));
+    }
+}

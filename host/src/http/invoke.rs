@@ -1,0 +1,121 @@
+//! `POST /api/functions/{name}`: from a request to a call, and from its outcome to an answer.
+
+use std::fmt::Write;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::{RawPathParams, Request, State};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Response, header};
+use bytes::Bytes;
+use uuid::Uuid;
+
+use crate::http::error::ApiError;
+use crate::http::listen::ClientIp;
+use crate::http::{App, input, trigger};
+use crate::invocation::TraceContext;
+use crate::invoker::{self, InvokeError, Outcome, Timing};
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
+/// Longest request id that is taken over from a caller.
+const REQUEST_ID_LENGTH: usize = 128;
+
+/// Calls a function.
+pub(crate) async fn invoke(State(app): State<Arc<App>>, path: RawPathParams, request: Request) -> Response<Body> {
+    let name = path.iter().find(|(key, _)| *key == "name").map_or("", |(_, value)| value);
+    let (parts, body) = request.into_parts();
+    let request_id = request_id(&parts.headers);
+    let (answer, timing) = match call(&app, name, &parts, body, request_id.clone()).await {
+        Ok(Outcome { result: Ok(value), timing }) => (success(value), timing),
+        Ok(Outcome { result: Err(error), timing }) => {
+            log(&error, &request_id, name);
+            (ApiError::of(&error, app.verbose).into_http(), timing)
+        }
+        Err(error) => (error.into_http(), Timing::default()),
+    };
+    with_headers(answer, request_id, &timing)
+}
+
+async fn call(app: &App, name: &str, parts: &Parts, body: Body, request_id: String) -> Result<Outcome, ApiError> {
+    if app.draining.load(Ordering::Relaxed) {
+        return Err(ApiError::of_stopping());
+    }
+    if !app.enabled {
+        return Err(ApiError::functions_disabled());
+    }
+    let function = app.invoker.find(name).map_err(|error| {
+        log(&error, &request_id, name);
+        ApiError::of(&error, app.verbose)
+    })?;
+    let input = input::check(input::read(&parts.headers, body, app.max_body).await?)?;
+    let ip = parts.extensions.get::<ClientIp>().map_or(ClientIp::UNKNOWN, |ip| *ip);
+    let request = invoker::Request {
+        trigger: trigger::http(&parts.method, &parts.uri, &parts.headers, ip.0),
+        trace: trace(&parts.headers),
+        auth: None,
+        request_id,
+        input,
+    };
+    Ok(app.invoker.invoke(function, request).await)
+}
+
+/// The caller's id when it is short and plain, else a new one.
+fn request_id(headers: &HeaderMap) -> String {
+    let given = headers.get(REQUEST_ID).and_then(|value| value.to_str().ok());
+    let fit = |id: &&str| !id.is_empty() && id.len() <= REQUEST_ID_LENGTH && id.bytes().all(|b| b.is_ascii_graphic());
+    given.filter(fit).map_or_else(|| Uuid::now_v7().to_string(), str::to_owned)
+}
+
+fn trace(headers: &HeaderMap) -> Option<TraceContext> {
+    let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok()).map(str::to_owned);
+    let traceparent = text("traceparent").filter(|value| value.len() >= 55)?;
+    Some(TraceContext { traceparent, tracestate: text("tracestate") })
+}
+
+fn success(value: Bytes) -> Response<Body> {
+    let mut answer = Response::new(Body::from(value));
+    answer.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    answer
+}
+
+fn with_headers(mut answer: Response<Body>, request_id: String, timing: &Timing) -> Response<Body> {
+    let headers = answer.headers_mut();
+    if let Ok(id) = HeaderValue::try_from(request_id) {
+        headers.insert(REQUEST_ID, id);
+    }
+    if let Ok(timing) = HeaderValue::try_from(server_timing(timing)) {
+        headers.insert(SERVER_TIMING, timing);
+    }
+    answer
+}
+
+/// Milliseconds of each part of the call.
+fn server_timing(timing: &Timing) -> String {
+    let mut text = String::with_capacity(64);
+    for (name, took) in crate::metrics::PHASES.iter().zip(timing.phases()) {
+        let separator = if text.is_empty() { "" } else { ", " };
+        let ms = took.as_secs_f64() * 1e3;
+        let written = if took == Duration::ZERO {
+            write!(text, "{separator}{name};dur=0")
+        } else {
+            write!(text, "{separator}{name};dur={ms:.3}")
+        };
+        debug_assert!(written.is_ok(), "a string takes all text");
+    }
+    text
+}
+
+/// The full story of a failed call; the public gets a shorter one.
+fn log(error: &InvokeError, request_id: &str, function: &str) {
+    match error {
+        InvokeError::NotFound { .. } => tracing::debug!(request_id, function, "{error}"),
+        InvokeError::Failed { reason: crate::pool::error::CallError::Thrown(thrown), .. } => {
+            let stack = thrown.data.as_ref().and_then(|data| data.stack.as_deref()).unwrap_or_default();
+            tracing::warn!(request_id, function, stack, "{thrown}");
+        }
+        _ => tracing::warn!(request_id, function, "{error}"),
+    }
+}

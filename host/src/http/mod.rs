@@ -1,0 +1,102 @@
+//! The HTTP front: routes, and what is the same for every answer.
+//!
+//! Turns requests into calls of the invoker and its outcomes into answers. Knows nothing of
+//! workers.
+
+pub mod error;
+pub mod input;
+pub mod trigger;
+pub mod invoke;
+pub mod status;
+pub mod listen;
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::{HeaderName, HeaderValue, Method, StatusCode};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use tower_http::cors::{AllowOrigin, CorsLayer};
+
+use crate::http::error::ApiError;
+use crate::invoker::Invoker;
+use crate::metrics::Metrics;
+
+/// What the routes share.
+#[derive(Debug)]
+pub struct App {
+    pub invoker: Arc<Invoker>,
+    pub metrics: Arc<Metrics>,
+    /// Largest request body in bytes.
+    pub max_body: usize,
+    /// `functions.enabled`.
+    pub enabled: bool,
+    /// Messages say more: `alyx dev`.
+    pub verbose: bool,
+    /// Set once the host has been told to stop.
+    pub draining: AtomicBool,
+}
+
+/// Cross-origin rules, as configured.
+#[derive(Debug, Clone)]
+pub struct Cors {
+    pub allowed_origins: Vec<String>,
+    pub allow_credentials: bool,
+    pub max_age: Duration,
+}
+
+/// All routes.
+pub fn router(app: Arc<App>, cors: &Cors) -> Router {
+    let invoke = post(invoke::invoke).layer(axum::extract::DefaultBodyLimit::disable());
+    Router::new()
+        .route("/api/functions/{name}", invoke)
+        .route("/api/functions", get(status::list))
+        .route("/health", get(status::health))
+        .route("/health/live", get(status::live))
+        .route("/health/ready", get(status::ready))
+        .route("/metrics", get(status::metrics))
+        .fallback(|| async { ApiError::not_found() })
+        .method_not_allowed_fallback(|| async { ApiError::method_not_allowed() })
+        .layer(cors_layer(cors))
+        .layer(from_fn_with_state(app.clone(), count))
+        .with_state(app)
+}
+
+async fn count(State(app): State<Arc<App>>, request: axum::extract::Request, next: Next) -> Response {
+    let mut answer = next.run(request).await;
+    if answer.status() == StatusCode::OK && answer.headers().contains_key("access-control-allow-methods") {
+        *answer.status_mut() = StatusCode::NO_CONTENT;
+    }
+    app.metrics.http(answer.status().as_u16());
+    answer
+}
+
+fn cors_layer(cors: &Cors) -> CorsLayer {
+    let any = cors.allowed_origins.iter().any(|origin| origin == "*");
+    let origins = cors.allowed_origins.iter().filter_map(|o| HeaderValue::from_str(o).ok());
+    let origin = match (any, cors.allow_credentials) {
+        (true, false) => AllowOrigin::any(),
+        // The wildcard is not allowed beside credentials; the origin is named instead.
+        (true, true) => AllowOrigin::mirror_request(),
+        (false, _) => AllowOrigin::list(origins),
+    };
+    let headers = ["authorization", "content-type", "traceparent", "tracestate", "x-request-id"];
+    let exposed = ["x-request-id", "server-timing", "retry-after"];
+    CorsLayer::new()
+        .allow_origin(origin)
+        .allow_methods([Method::GET, Method::POST, Method::OPTIONS])
+        .allow_headers(headers.map(HeaderName::from_static))
+        .expose_headers(exposed.map(HeaderName::from_static))
+        .allow_credentials(cors.allow_credentials)
+        .max_age(cors.max_age)
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        self.into_http()
+    }
+}

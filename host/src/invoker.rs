@@ -1,0 +1,175 @@
+//! One invocation, start to finish: the policy of a call on one screen.
+//!
+//! Knows no HTTP and no JSON-RPC: it is asked with a name and an input, and answers with a value
+//! or an [`InvokeError`].
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::time::Duration;
+
+use alyx_protocol::worker::Auth;
+use bytes::Bytes;
+use parking_lot::RwLock;
+use serde_json::value::RawValue;
+use tokio::time::Instant;
+
+use crate::invocation::{Invocation, TraceContext};
+use crate::metrics::Metrics;
+use crate::pool::Pool;
+use crate::pool::error::{CallError, Refusal};
+use crate::pool::lease::Waited;
+use crate::registry::{Function, Problem, Registry};
+
+/// What a caller brings.
+#[derive(Debug)]
+pub struct Request {
+    pub request_id: String,
+    pub trigger: Box<RawValue>,
+    pub auth: Option<Auth>,
+    pub trace: Option<TraceContext>,
+    /// One JSON object that [`alyx_protocol::json::check`] accepted.
+    pub input: Bytes,
+}
+
+/// How a call went.
+#[derive(Debug)]
+pub struct Outcome {
+    /// The handler's result as JSON.
+    pub result: Result<Bytes, InvokeError>,
+    pub timing: Timing,
+}
+
+/// Where the time of a call went.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Timing {
+    pub waited: Waited,
+    pub run: Duration,
+}
+
+/// Why a call brought no result.
+#[derive(Debug, thiserror::Error)]
+pub enum InvokeError {
+    #[error("function '{name}' not found{}", did_you_mean(.suggestion.as_deref()))]
+    NotFound { name: String, suggestion: Option<String> },
+    #[error("function '{name}' is disabled: {problem}")]
+    Disabled { name: String, problem: Problem },
+    #[error("{reason}")]
+    Refused { function: Arc<Function>, reason: Refusal },
+    #[error("{reason}")]
+    Failed { function: Arc<Function>, reason: CallError },
+}
+
+fn did_you_mean(suggestion: Option<&str>) -> String {
+    suggestion.map_or_else(String::new, |name| format!("; did you mean '{name}'?"))
+}
+
+/// Runs functions.
+#[derive(Debug)]
+pub struct Invoker {
+    registry: RwLock<Arc<Registry>>,
+    pool: Pool,
+    metrics: Arc<Metrics>,
+}
+
+impl Invoker {
+    #[must_use]
+    pub fn new(registry: Registry, pool: Pool, metrics: Arc<Metrics>) -> Self {
+        Invoker { registry: RwLock::new(Arc::new(registry)), pool, metrics }
+    }
+
+    /// The functions as they are now.
+    #[must_use]
+    pub fn registry(&self) -> Arc<Registry> {
+        self.registry.read().clone()
+    }
+
+    #[must_use]
+    pub fn pool(&self) -> &Pool {
+        &self.pool
+    }
+
+    /// Finds a function that can be called.
+    ///
+    /// # Errors
+    /// [`InvokeError::NotFound`] and [`InvokeError::Disabled`].
+    pub fn find(&self, name: &str) -> Result<Arc<Function>, InvokeError> {
+        let registry = self.registry();
+        let Some(function) = registry.get(name) else {
+            let suggestion = registry.suggest(name).map(str::to_owned);
+            return Err(InvokeError::NotFound { name: name.to_owned(), suggestion });
+        };
+        match &function.problem {
+            Some(problem) => Err(InvokeError::Disabled { name: name.to_owned(), problem: problem.clone() }),
+            None => Ok(function.clone()),
+        }
+    }
+
+    /// Runs one call of `function`. Dropping the future cancels the call.
+    pub async fn invoke(&self, function: Arc<Function>, request: Request) -> Outcome {
+        let metrics = self.metrics.function(&function.name, &function.runtime);
+        let input = request.input.clone();
+        let invocation = begin(function, request);
+        let (mut result, mut timing) = self.run(&invocation, input.clone()).await;
+        if let Some(mended) = self.mended(&result, &invocation) {
+            (result, timing) = self.run(&mended, input).await;
+        }
+        metrics.record(result.is_ok(), timing.phases());
+        Outcome { result, timing }
+    }
+
+    async fn run(&self, invocation: &Arc<Invocation>, input: Bytes) -> (Result<Bytes, InvokeError>, Timing) {
+        let function = &invocation.function;
+        let (lease, waited) = match self.pool.checkout(invocation).await {
+            Ok(checkout) => checkout,
+            Err(reason) => {
+                let refused = InvokeError::Refused { function: function.clone(), reason };
+                return (Err(refused), Timing::default());
+            }
+        };
+        let began = Instant::now();
+        let result = lease.invoke(invocation, input).await;
+        let timing = Timing { waited, run: began.elapsed() };
+        (result.map_err(|reason| InvokeError::Failed { function: function.clone(), reason }), timing)
+    }
+
+    /// The same call on the function as it is on disk now, if it did not load and has changed.
+    fn mended(&self, result: &Result<Bytes, InvokeError>, invocation: &Invocation) -> Option<Arc<Invocation>> {
+        let Err(InvokeError::Refused { function, reason: Refusal::Load(_) }) = result else { return None };
+        let fresh = self.registry().rescan_one(&function.name)?;
+        let now = fresh.get(&function.name)?.clone();
+        if now.revision == function.revision || now.problem.is_some() {
+            return None;
+        }
+        tracing::info!(function = %function.name, "function changed on disk; trying its new revision");
+        *self.registry.write() = Arc::new(fresh);
+        Some(Arc::new(Invocation {
+            request_id: invocation.request_id.clone(),
+            deadline: Instant::now() + now.timeout,
+            function: now,
+            trigger: invocation.trigger.clone(),
+            auth: invocation.auth.clone(),
+            trace: invocation.trace.clone(),
+            logged: AtomicUsize::new(0),
+        }))
+    }
+}
+
+fn begin(function: Arc<Function>, request: Request) -> Arc<Invocation> {
+    Arc::new(Invocation {
+        request_id: request.request_id,
+        deadline: Instant::now() + function.timeout,
+        function,
+        trigger: request.trigger,
+        auth: request.auth,
+        trace: request.trace,
+        logged: AtomicUsize::new(0),
+    })
+}
+
+impl Timing {
+    /// In the order of [`crate::metrics::PHASES`].
+    #[must_use]
+    pub fn phases(&self) -> [Duration; 4] {
+        [self.waited.queue, self.waited.cold, self.waited.load, self.run]
+    }
+}

@@ -1,0 +1,87 @@
+//! What can keep a call from being answered, in the pool's words.
+//!
+//! "Refused" means that nothing of the call has reached a worker; a [`CallError`] means that it
+//! had. Knows nothing of HTTP.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use alyx_protocol::RpcError;
+
+use crate::pool::worker::{Death, without_root};
+use crate::registry::Function;
+use crate::runtime::BuildFault;
+
+/// Why a function could not be loaded. `file` is relative to the functions folder.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Fault {
+    pub kind: String,
+    pub message: String,
+    pub file: Option<String>,
+    pub line: Option<u64>,
+    pub column: Option<u64>,
+    /// The shim's stack or the toolchain's output: for the log, never for the public.
+    pub detail: String,
+}
+
+impl Fault {
+    pub(crate) fn from_build(fault: BuildFault, function: &Function) -> Self {
+        Fault {
+            kind: fault.kind,
+            message: without_root(&fault.message, function),
+            file: fault.file.map(|file| without_root(&file, function)),
+            line: fault.line,
+            column: fault.column,
+            detail: fault.output,
+        }
+    }
+
+    /// `hello.js:3:5`, as far as it is known.
+    #[must_use]
+    pub fn place(&self) -> Option<String> {
+        let mut place = self.file.clone()?;
+        for number in [self.line, self.column].into_iter().map_while(|n| n) {
+            place.push_str(&format!(":{number}"));
+        }
+        Some(place)
+    }
+}
+
+/// Why a call got no worker.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    #[error("no free '{runtime}' worker after {waited:?}; raise functions.pool.max_instances ({max}) or functions.pool.queue_timeout")]
+    Exhausted { runtime: String, waited: Duration, max: usize },
+    #[error("too many calls of this function are waiting")]
+    QueueFull,
+    #[error("the function has crashed five times within a minute; it is tried again in {retry_after:?}")]
+    CrashLoop { retry_after: Duration },
+    #[error("the function does not load: {}", .0.message)]
+    Load(Arc<Fault>),
+    #[error("workers do not start: {0}")]
+    Start(Arc<str>),
+    #[error("runtime '{runtime}' is not available: {why}")]
+    Unavailable { runtime: String, why: String },
+    #[error("runtime '{runtime}' is disabled; set functions.runtimes.{runtime}.enabled to true")]
+    Disabled { runtime: String },
+    #[error("the deadline passed while the call waited for a worker")]
+    Deadline,
+    #[error("the host is stopping")]
+    Stopping,
+}
+
+/// Why a call that a worker had taken brought no result.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum CallError {
+    /// The handler threw, or its result could not be sent.
+    #[error(transparent)]
+    Thrown(RpcError),
+    #[error("no answer within the function's timeout")]
+    Deadline,
+    #[error("the worker ended: {0}")]
+    Died(Death),
+    #[error("the input of {size} bytes is over the worker's limit of {limit} bytes")]
+    TooLarge { size: usize, limit: usize },
+    #[error("the worker broke the protocol: {0}")]
+    Protocol(String),
+}

@@ -1,0 +1,152 @@
+//! A unit of one worker's credit, and the call that is made with it.
+//!
+//! The call ends in one of three ways: an answer, a deadline, or a caller who leaves. In the last
+//! two the shim is told to cancel and has a grace to comply; if it does not, it is killed. The
+//! credit comes back when the worker is done with the call, not when the caller is.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use alyx_protocol::worker::{CancelParams, CancelReason, InvokeParams, Trace, invoke_frame, method};
+use alyx_protocol::ErrorCode;
+use bytes::Bytes;
+use tokio::time::{Instant, timeout, timeout_at};
+
+use crate::invocation::Invocation;
+use crate::pool::RuntimePool;
+use crate::pool::error::CallError;
+use crate::pool::worker::{Context, Death, KillReason, Worker};
+use crate::rpc::peer;
+use crate::rpc::pending::{Answer, Call};
+use crate::sandbox::Exit;
+
+/// How long a cancelled call may go on.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// The right to make one call on one worker. Comes back to the pool when dropped.
+#[derive(Debug)]
+pub struct Lease {
+    pub(crate) pool: Arc<RuntimePool>,
+    pub(crate) worker: Arc<Worker>,
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        self.pool.release(self.worker.number);
+    }
+}
+
+/// What a call waited for before it ran.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Waited {
+    pub queue: Duration,
+    pub cold: Duration,
+    pub load: Duration,
+}
+
+impl Lease {
+    /// The worker's name, for logs.
+    #[must_use]
+    pub fn worker(&self) -> Arc<str> {
+        self.worker.name.clone()
+    }
+
+    /// Splits the time since `asked` by what the worker was doing meanwhile.
+    #[must_use]
+    pub fn waited(&self, asked: Instant) -> Waited {
+        let now = Instant::now();
+        let overlap = |(from, to): (Instant, Instant)| to.min(now).saturating_duration_since(from.max(asked));
+        let cold = overlap(self.worker.started);
+        let load = self.worker.loaded.get().copied().map_or(Duration::ZERO, overlap);
+        Waited { queue: now.saturating_duration_since(asked).saturating_sub(cold + load), cold, load }
+    }
+
+    /// Runs the invocation; the value is the handler's result as JSON.
+    ///
+    /// # Errors
+    /// [`CallError`]. Dropping the future cancels the call.
+    pub async fn invoke(self, invocation: &Arc<Invocation>, input: Bytes) -> Result<Bytes, CallError> {
+        let context: Context = Some(invocation.clone());
+        let called = self.worker.peer.call(context, |id| {
+            invoke_frame(id, &params(invocation), input)
+        });
+        let call = called.map_err(|error| match error {
+            peer::CallError::TooLarge { size, limit } => CallError::TooLarge { size, limit },
+            peer::CallError::Closed => CallError::Died(self.death()),
+        })?;
+        let mut running = Running(Some((self, call)));
+        let Some((_, call)) = running.0.as_mut() else { unreachable!("set on the line above") };
+        match timeout_at(invocation.deadline, &mut call.answer).await {
+            Ok(Ok(answer)) => {
+                running.0 = None;
+                output(answer)
+            }
+            Ok(Err(_connection_ended)) => Err(CallError::Died(running.lost())),
+            Err(_elapsed) => {
+                running.cancel(CancelReason::Deadline);
+                Err(CallError::Deadline)
+            }
+        }
+    }
+
+    fn death(&self) -> Death {
+        let unknown = Death { exit: Exit::Unknown, killed: None, protocol: None };
+        self.worker.death().cloned().unwrap_or(unknown)
+    }
+}
+
+fn params(invocation: &Invocation) -> InvokeParams<'_> {
+    let left = invocation.deadline.saturating_duration_since(Instant::now());
+    InvokeParams {
+        function: &invocation.function.name,
+        revision: &invocation.function.revision,
+        request_id: &invocation.request_id,
+        deadline_ms: left.as_millis() as u64,
+        attempt: 1,
+        trigger: &invocation.trigger,
+        auth: invocation.auth.as_ref(),
+        trace: invocation.trace.as_ref().map(|trace| Trace {
+            traceparent: &trace.traceparent,
+            tracestate: trace.tracestate.as_deref(),
+        }),
+    }
+}
+
+fn output(answer: Answer) -> Result<Bytes, CallError> {
+    match answer {
+        Ok(reply) => reply.member("output").ok_or_else(|| {
+            CallError::Protocol("the answer to 'invoke' has no 'output'".into())
+        }),
+        Err(error) if error.is(ErrorCode::Cancelled) => Err(CallError::Deadline),
+        Err(error) => Err(CallError::Thrown(error)),
+    }
+}
+
+/// A call under way. Dropped before its answer, it is cancelled.
+struct Running(Option<(Lease, Call)>);
+
+impl Running {
+    fn lost(&mut self) -> Death {
+        let lease = self.0.take().map(|(lease, _)| lease);
+        lease.map_or(Death { exit: Exit::Unknown, killed: None, protocol: None }, |l| l.death())
+    }
+
+    fn cancel(&mut self, reason: CancelReason) {
+        let Some((lease, call)) = self.0.take() else { return };
+        lease.pool.suspend(lease.worker.number, true);
+        lease.worker.peer.notify(method::CANCEL, CancelParams { id: call.id, reason });
+        let tasks = lease.pool.tasks.clone();
+        tasks.spawn(async move {
+            match timeout(GRACE, call.answer).await {
+                Ok(_answered_or_dead) => lease.pool.suspend(lease.worker.number, false),
+                Err(_) => lease.worker.kill(KillReason::Unresponsive),
+            }
+        });
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.cancel(CancelReason::Client);
+    }
+}

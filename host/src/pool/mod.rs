@@ -1,0 +1,343 @@
+//! The pool: gives each call a worker, and makes and ends workers as that needs.
+//!
+//! [`state`] decides, this module does: it holds each runtime's state behind one short lock (the
+//! actor's mailbox), and takes the actions that come out. Knows nothing of HTTP, files or
+//! databases.
+
+pub mod circuit;
+pub mod error;
+pub mod worker;
+pub mod state;
+pub mod start;
+pub mod lease;
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant as StdInstant};
+
+use alyx_protocol::Limits;
+use parking_lot::Mutex;
+use tokio::sync::{Notify, oneshot};
+use tokio::time::{Instant, timeout_at};
+use tokio_util::task::TaskTracker;
+
+use crate::invocation::Invocation;
+use crate::metrics::PoolMetrics;
+use crate::pool::error::Refusal;
+use crate::pool::lease::{Lease, Waited};
+use crate::pool::state::{Action, Census, Key, Rules, State};
+use crate::pool::worker::Worker;
+use crate::registry::Function;
+use crate::runtime::Runtime;
+use crate::sandbox::Launch;
+
+/// How often a pool looks at the clock: while calls wait, and else.
+const TICK_WAITING: Duration = Duration::from_millis(5);
+const TICK: Duration = Duration::from_millis(250);
+/// How long a worker that is asked to leave may take.
+const RETIRE_GRACE: Duration = Duration::from_secs(1);
+/// For how long a failed load is the answer before it is tried again.
+const LOAD_RETRY: Duration = Duration::from_secs(2);
+
+/// What all runtimes' pools share.
+#[derive(Debug, Clone)]
+pub struct Shared {
+    pub launcher: Arc<dyn Launch>,
+    /// The folder for the workers' sockets.
+    pub sockets: PathBuf,
+    /// The folder workers start in.
+    pub directory: PathBuf,
+    pub limits: Limits,
+    pub queue_timeout: Duration,
+}
+
+/// All workers of the host.
+#[derive(Debug, Default)]
+pub struct Pool {
+    runtimes: HashMap<String, Result<Arc<RuntimePool>, Refusal>>,
+}
+
+impl Pool {
+    /// Adds a runtime that can start workers.
+    pub fn add(&mut self, pool: Arc<RuntimePool>) {
+        self.runtimes.insert(pool.runtime.name.clone(), Ok(pool));
+    }
+
+    /// Adds a runtime that cannot, and what callers are told.
+    pub fn add_refused(&mut self, runtime: &str, why: Refusal) {
+        self.runtimes.insert(runtime.to_owned(), Err(why));
+    }
+
+    /// Gets a worker for the invocation.
+    ///
+    /// # Errors
+    /// [`Refusal`]; nothing of the call has then reached a worker.
+    pub async fn checkout(&self, invocation: &Invocation) -> Result<(Lease, Waited), Refusal> {
+        self.runtime(&invocation.function.runtime)?.checkout(&invocation.function, invocation.deadline).await
+    }
+
+    /// The pool of one runtime.
+    ///
+    /// # Errors
+    /// [`Refusal::Disabled`] and [`Refusal::Unavailable`].
+    pub fn runtime(&self, name: &str) -> Result<&Arc<RuntimePool>, Refusal> {
+        let unknown = || Refusal::Unavailable { runtime: name.to_owned(), why: "it is not configured".into() };
+        self.runtimes.get(name).ok_or_else(unknown)?.as_ref().map_err(Clone::clone)
+    }
+
+    /// Each runtime with its pool, or why it has none.
+    pub fn runtimes(&self) -> impl Iterator<Item = (&str, &Result<Arc<RuntimePool>, Refusal>)> {
+        self.runtimes.iter().map(|(name, pool)| (name.as_str(), pool))
+    }
+
+    /// Refuses new calls, lets those under way end until `until`, then ends all workers.
+    pub async fn stop(&self, until: Instant) {
+        let pools: Vec<_> = self.runtimes.values().flatten().collect();
+        for pool in &pools {
+            pool.act(|state, _| state.stop());
+            pool.tasks.close();
+        }
+        for pool in &pools {
+            if timeout_at(until, pool.tasks.wait()).await.is_err() {
+                pool.kill_all();
+                let _last_moment = timeout_at(Instant::now() + RETIRE_GRACE, pool.tasks.wait()).await;
+            }
+        }
+    }
+}
+
+/// The workers of one runtime.
+#[derive(Debug)]
+pub struct RuntimePool {
+    pub(crate) runtime: Runtime,
+    pub(crate) shared: Shared,
+    pub(crate) metrics: PoolMetrics,
+    pub(crate) tasks: TaskTracker,
+    rules: Rules,
+    nudge: Notify,
+    state: Mutex<State<Arc<Worker>, Arc<Function>, Waiter>>,
+    live: Mutex<HashMap<u64, Arc<Worker>>>,
+}
+
+type Waiter = oneshot::Sender<Result<Lease, Refusal>>;
+
+impl RuntimePool {
+    /// A pool without workers. [`RuntimePool::warm`] makes the first ones.
+    #[must_use]
+    pub fn new(runtime: Runtime, shared: Shared, rules: Rules, metrics: PoolMetrics) -> Arc<Self> {
+        let pool = Arc::new(RuntimePool {
+            state: Mutex::new(State::new(Rules { min_warm: 0, ..rules.clone() }, StdInstant::now())),
+            runtime,
+            shared,
+            metrics,
+            tasks: TaskTracker::new(),
+            rules,
+            nudge: Notify::new(),
+            live: Mutex::default(),
+        });
+        tokio::spawn(keep_time(Arc::downgrade(&pool)));
+        pool
+    }
+
+    /// Keeps blank workers ready from now on.
+    pub fn warm(self: &Arc<Self>) {
+        self.act(|state, now| state.want_blanks(self.rules.min_warm, now));
+    }
+
+    /// True when the blanks that were asked for are there, or in use.
+    #[must_use]
+    pub fn ready(&self) -> bool {
+        let census = self.census();
+        census.starting == 0 || census.blank + census.idle + census.busy >= self.rules.min_warm
+    }
+
+    #[must_use]
+    pub fn census(&self) -> Census {
+        self.state.lock().census()
+    }
+
+    /// A worker for one call of `function`, waiting for one if need be.
+    ///
+    /// # Errors
+    /// [`Refusal`].
+    pub async fn checkout(
+        self: &Arc<Self>,
+        function: &Arc<Function>,
+        deadline: Instant,
+    ) -> Result<(Lease, Waited), Refusal> {
+        let key = &function.key;
+        let ready = self.state.lock().try_acquire(key, StdInstant::now());
+        if let Some(worker) = ready {
+            return Ok((Lease { pool: self.clone(), worker }, Waited::default()));
+        }
+        let asked = Instant::now();
+        let (waiter, granted) = oneshot::channel();
+        let ticket = self.act(|state, now| {
+            let (ticket, actions) = state.acquire(key, function, function.concurrency, waiter, now);
+            self.nudge.notify_one();
+            (ticket, actions)
+        })?;
+        let patience = deadline.min(asked + self.shared.queue_timeout);
+        // A caller who leaves gives up the place in line; so does one whose time is over.
+        let mut place = Place { pool: self, key, ticket: Some(ticket) };
+        let lease = match timeout_at(patience, granted).await {
+            Ok(granted) => {
+                place.ticket = None;
+                granted.unwrap_or(Err(Refusal::Stopping))?
+            }
+            Err(_) if patience == deadline => return Err(Refusal::Deadline),
+            Err(_) => return Err(Refusal::Exhausted {
+                runtime: self.runtime.name.clone(),
+                waited: asked.elapsed(),
+                max: self.rules.max_instances,
+            }),
+        };
+        let waited = lease.waited(asked);
+        Ok((lease, waited))
+    }
+
+    pub(crate) fn release(self: &Arc<Self>, number: u64) {
+        let actions = self.state.lock().release(number, StdInstant::now());
+        self.take(actions);
+    }
+
+    pub(crate) fn suspend(&self, number: u64, suspended: bool) {
+        self.state.lock().suspend(number, suspended);
+    }
+
+    /// Changes the state and takes the actions that follow.
+    pub(crate) fn act<R: Outcome>(
+        self: &Arc<Self>,
+        event: impl FnOnce(&mut PoolState, StdInstant) -> R,
+    ) -> R::Value {
+        let outcome = event(&mut self.state.lock(), StdInstant::now());
+        let (value, actions) = outcome.split();
+        self.take(actions);
+        value
+    }
+
+    fn take(self: &Arc<Self>, actions: Vec<PoolAction>) {
+        for action in actions {
+            match action {
+                Action::Start(number) => {
+                    self.tasks.spawn(start::run(self.clone(), number));
+                }
+                Action::Load(number, worker, function) => {
+                    self.tasks.spawn(load(self.clone(), number, worker, function));
+                }
+                Action::Retire(worker) => {
+                    self.tasks.spawn(async move { worker.retire("idle", RETIRE_GRACE).await });
+                }
+                Action::Grant(waiter, worker) => {
+                    // A caller who has left drops the lease, which gives the credit back.
+                    let _caller_left = waiter.send(Ok(Lease { pool: self.clone(), worker }));
+                }
+                Action::Refuse(waiter, refusal) => {
+                    let _caller_left = waiter.send(Err(refusal));
+                }
+            }
+        }
+    }
+
+    pub(crate) fn enter(&self, worker: &Arc<Worker>) {
+        self.live.lock().insert(worker.number, worker.clone());
+    }
+
+    pub(crate) fn leave(&self, worker: &Worker) {
+        self.live.lock().remove(&worker.number);
+    }
+
+    fn kill_all(&self) {
+        for worker in self.live.lock().values() {
+            worker.kill(worker::KillReason::Retired);
+        }
+    }
+
+    /// Idle workers, for the heartbeat.
+    pub(crate) fn is_idle(&self, number: u64) -> bool {
+        self.state.lock().is_idle(number)
+    }
+}
+
+pub(crate) type PoolState = State<Arc<Worker>, Arc<Function>, Waiter>;
+pub(crate) type PoolAction = Action<Arc<Worker>, Arc<Function>, Waiter>;
+
+/// What an event of the state returns: actions alone, or a value beside them.
+pub(crate) trait Outcome {
+    type Value;
+    fn split(self) -> (Self::Value, Vec<PoolAction>);
+}
+
+impl Outcome for Vec<PoolAction> {
+    type Value = ();
+    fn split(self) -> ((), Vec<PoolAction>) {
+        ((), self)
+    }
+}
+
+impl<V> Outcome for (V, Vec<PoolAction>) {
+    type Value = V;
+    fn split(self) -> (V, Vec<PoolAction>) {
+        self
+    }
+}
+
+/// A place in the line of a function.
+struct Place<'a> {
+    pool: &'a Arc<RuntimePool>,
+    key: &'a Key,
+    ticket: Option<u64>,
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        if let Some(ticket) = self.ticket {
+            self.pool.state.lock().abandon(self.key, ticket);
+        }
+    }
+}
+
+/// Tells the state that time passes, for as long as the pool exists.
+async fn keep_time(pool: std::sync::Weak<RuntimePool>) {
+    loop {
+        let waiting = {
+            let Some(pool) = pool.upgrade() else { return };
+            pool.act(|state, now| state.tick(now));
+            let census = pool.census();
+            pool.metrics.set(&census.by_state(), census.queued);
+            census.queued > 0
+        };
+        let pause = if waiting { TICK_WAITING } else { TICK };
+        let Some(pool) = pool.upgrade() else { return };
+        let _either = tokio::time::timeout(pause, pool.nudge.notified()).await;
+        drop(pool);
+        if waiting {
+            continue;
+        }
+        // Woken by a first waiting call: give it the patience that the state grants.
+        tokio::time::sleep(TICK_WAITING).await;
+    }
+}
+
+async fn load(pool: Arc<RuntimePool>, number: u64, worker: Arc<Worker>, function: Arc<Function>) {
+    let loaded = match pool.runtime.loadable(&function.entry, &function.root, &function.revision).await {
+        Ok(path) => worker.load(&function, &path.to_string_lossy(), function.timeout).await,
+        Err(fault) => Err(error::Fault::from_build(fault, &function)),
+    };
+    match loaded {
+        Ok(result) => {
+            for warning in result.warnings {
+                tracing::warn!(function = %function.name, "{warning}");
+            }
+            tracing::debug!(function = %function.name, worker = %worker.name, "function loaded");
+            pool.act(|state, now| state.loaded(number, now));
+        }
+        Err(fault) => {
+            let place = fault.place().unwrap_or_default();
+            tracing::error!(function = %function.name, %place, kind = %fault.kind, detail = %fault.detail, "function does not load: {}", fault.message);
+            let fault = Arc::new(fault);
+            pool.act(|state, now| state.load_failed(number, fault, now + LOAD_RETRY, now));
+        }
+    }
+}

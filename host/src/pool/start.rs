@@ -1,0 +1,132 @@
+//! Starts one worker and watches over it until it has ended.
+//!
+//! Socket, sandbox, handshake, peer: the parts meet here. Knows nothing of why a worker is
+//! wanted.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use alyx_protocol::limits::CONCURRENCY_CAP;
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+
+use crate::pool::RuntimePool;
+use crate::pool::worker::{Death, KillReason, Tail, Worker, log_output};
+use crate::rpc::listener::{Greeted, WorkerSocket};
+use crate::rpc::peer::{Peer, PeerClosed};
+use crate::sandbox::{LaunchSpec, Sandbox};
+use crate::syscalls::{Note, Syscalls};
+
+/// From the launch to the hello.
+const START_PATIENCE: Duration = Duration::from_secs(10);
+/// Idle workers are pinged this often and may take this long to answer.
+const PING_INTERVAL: Duration = Duration::from_secs(5);
+const PING_PATIENCE: Duration = Duration::from_secs(15);
+
+struct Started {
+    worker: Arc<Worker>,
+    closed: oneshot::Receiver<PeerClosed>,
+    output: tokio::task::JoinHandle<()>,
+    tail: Arc<Tail>,
+    credit: u32,
+}
+
+/// The whole life of worker `number`.
+pub(crate) async fn run(pool: Arc<RuntimePool>, number: u64) {
+    let Started { worker, closed, output, tail, credit } = match start(&pool, number).await {
+        Ok(started) => started,
+        Err(why) => {
+            let runtime = &pool.runtime.name;
+            tracing::error!(%runtime, "a worker did not start: {why}");
+            pool.metrics.died("start");
+            pool.act(|state, now| state.start_failed(number, &why.into(), now));
+            return;
+        }
+    };
+    pool.enter(&worker);
+    pool.metrics.started();
+    pool.act(|state, now| state.started(number, worker.clone(), credit, now));
+    let death = tokio::select! {
+        death = worker.watch(closed, output) => death,
+        never = heartbeat(&pool, &worker) => match never {},
+    };
+    report(&pool, &worker, &death, &tail);
+    pool.leave(&worker);
+    pool.act(|state, now| state.died(number, death.killed.is_none(), now));
+}
+
+async fn start(pool: &Arc<RuntimePool>, number: u64) -> Result<Started, String> {
+    let began = Instant::now();
+    let name: Arc<str> = format!("{}-{number}", pool.runtime.name).into();
+    let command = pool.runtime.shim_command().await.map_err(|e| e.to_string())?;
+    let socket = pool.shared.sockets.join(format!("{:.8}-{number}", pool.runtime.name));
+    let socket = WorkerSocket::bind(socket, token()?).map_err(|e| e.to_string())?;
+    let mut env = pool.runtime.env.clone();
+    env.push(("ALYX_ADDR".into(), socket.address()));
+    env.push(("ALYX_TOKEN".into(), socket.token().to_owned()));
+    let directory = pool.shared.directory.clone();
+    let spec = LaunchSpec { worker: name.to_string(), command, env, directory };
+    let Sandbox { lines, handle } = pool.shared.launcher.launch(spec).await.map_err(|e| e.to_string())?;
+    let tail = Arc::new(Tail::default());
+    let output = tokio::spawn(log_output(name.clone(), lines, tail.clone()));
+    let greeted = tokio::select! {
+        greeted = socket.accept(&pool.shared.limits, &name) => greeted.map_err(|e| e.to_string()),
+        exit = handle.exited() => {
+            // Its last words say why.
+            let _still_open = tokio::time::timeout(Duration::from_secs(1), output).await;
+            return Err(format!("it ended before it said hello: {exit} {}", tail.text()));
+        }
+        () = tokio::time::sleep(START_PATIENCE) => Err(format!("no hello within {START_PATIENCE:?}")),
+    };
+    let Greeted { stream, hello, agreed } = greeted.inspect_err(|_| handle.kill())?;
+    let weak = Arc::downgrade(pool);
+    let syscalls = Syscalls::new(name.clone(), pool.metrics.clone(), move |note| {
+        let Some(pool) = weak.upgrade() else { return };
+        match note {
+            Note::Concurrency(max) => pool.act(|state, _| {
+                state.credit(number, max);
+                Vec::new()
+            }),
+            Note::Goaway => pool.act(|state, _| state.spent(number)),
+        }
+    });
+    let (peer, closed) = Peer::start(stream.into_split(), agreed, syscalls);
+    let worker = Arc::new(Worker::new(name, number, peer, handle, began));
+    let credit = hello.concurrency.max.clamp(1, CONCURRENCY_CAP);
+    Ok(Started { worker, closed, output, tail, credit })
+}
+
+/// A secret that is good for one hello.
+fn token() -> Result<String, String> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).map_err(|e| format!("no randomness: {e}"))?;
+    Ok(hex::encode(bytes))
+}
+
+/// Pings the worker while it is idle; a busy one is bounded by its calls' deadlines alone.
+async fn heartbeat(pool: &Arc<RuntimePool>, worker: &Worker) -> std::convert::Infallible {
+    loop {
+        tokio::time::sleep(PING_INTERVAL).await;
+        if pool.is_idle(worker.number) && !worker.ping(PING_PATIENCE).await && pool.is_idle(worker.number) {
+            worker.kill(KillReason::Silent);
+        }
+    }
+}
+
+fn report(pool: &RuntimePool, worker: &Worker, death: &Death, tail: &Tail) {
+    let reason = match death.killed {
+        Some(KillReason::Unresponsive) => "unresponsive",
+        Some(KillReason::Silent) => "silent",
+        Some(KillReason::Retired) => "retired",
+        None => "crashed",
+    };
+    pool.metrics.died(reason);
+    match death.killed {
+        Some(KillReason::Retired) => tracing::debug!(worker = %worker.name, "worker left"),
+        Some(_) => tracing::warn!(worker = %worker.name, "worker {death}"),
+        None => {
+            let stderr = tail.text();
+            tracing::error!(worker = %worker.name, %stderr, "worker crashed: {death}");
+        }
+    }
+}

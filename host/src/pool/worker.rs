@@ -1,0 +1,258 @@
+//! One live worker: its connection, its sandbox and, in the end, its death.
+//!
+//! Knows how to talk to a shim. Knows nothing of when a worker is wanted; that is the pool's
+//! state machine.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use alyx_protocol::worker::{LoadParams, LoadResult, ShutdownParams, method};
+use alyx_protocol::{RpcError, message};
+use parking_lot::Mutex;
+use serde::Serialize;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
+
+use crate::invocation::Invocation;
+use crate::pool::error::Fault;
+use crate::registry::Function;
+use crate::rpc::peer::{Peer, PeerClosed};
+use crate::rpc::pending::Answer;
+use crate::sandbox::output::{Line, Stream};
+use crate::sandbox::{Exit, SandboxHandle};
+
+/// Last lines of stderr that are kept for the log of a crash.
+const TAIL: usize = 20;
+/// How long a worker whose connection has ended may take to exit, and the other way round.
+const EXIT_PATIENCE: Duration = Duration::from_millis(1000);
+
+/// What travels with each call: the invocation it is for, if it is for one.
+pub type Context = Option<Arc<Invocation>>;
+
+/// Why the host ended a worker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KillReason {
+    /// A cancelled call was not answered within the grace.
+    Unresponsive,
+    /// It did not answer a ping while idle.
+    Silent,
+    /// It was asked to leave and did not.
+    Retired,
+}
+
+/// How a worker ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Death {
+    pub exit: Exit,
+    /// Set when it was the host's doing.
+    pub killed: Option<KillReason>,
+    /// Set when the connection broke the protocol.
+    pub protocol: Option<String>,
+}
+
+impl fmt::Display for Death {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.killed, &self.protocol) {
+            (Some(KillReason::Unresponsive), _) => {
+                f.write_str("killed because another call in it did not stop at its deadline")
+            }
+            (Some(KillReason::Silent), _) => f.write_str("killed because it did not answer a ping"),
+            (Some(KillReason::Retired), _) => f.write_str("stopped by the host"),
+            (None, Some(what)) => f.write_str(what),
+            (None, None) => write!(f, "{}", self.exit),
+        }
+    }
+}
+
+/// A worker that has said hello.
+#[derive(Debug)]
+pub struct Worker {
+    /// Opaque outside of logs: `node-3`.
+    pub name: Arc<str>,
+    pub(crate) number: u64,
+    pub(crate) peer: Peer<Context>,
+    sandbox: SandboxHandle,
+    killed: OnceLock<KillReason>,
+    asked_to_leave: OnceLock<()>,
+    death: OnceLock<Death>,
+    /// When its start and its load began and ended: what a waiting call waited for.
+    pub(crate) started: (Instant, Instant),
+    pub(crate) loaded: OnceLock<(Instant, Instant)>,
+}
+
+impl Worker {
+    pub(crate) fn new(
+        name: Arc<str>,
+        number: u64,
+        peer: Peer<Context>,
+        sandbox: SandboxHandle,
+        began: Instant,
+    ) -> Self {
+        Worker {
+            name,
+            number,
+            peer,
+            sandbox,
+            killed: OnceLock::new(),
+            asked_to_leave: OnceLock::new(),
+            death: OnceLock::new(),
+            started: (began, Instant::now()),
+            loaded: OnceLock::new(),
+        }
+    }
+
+    /// Ends the worker at once; the reason is on record before the deed.
+    pub(crate) fn kill(&self, reason: KillReason) {
+        let _first_reason_counts = self.killed.set(reason);
+        self.sandbox.kill();
+    }
+
+    /// How the worker ended; none while it lives.
+    pub(crate) fn death(&self) -> Option<&Death> {
+        self.death.get()
+    }
+
+    /// Sends one request that is for no invocation.
+    ///
+    /// None when the worker ended or `patience` ran out.
+    async fn ask(&self, method: &str, params: impl Serialize, patience: Duration) -> Option<Answer> {
+        let call = self.peer.call(None, |id| message::request(id, method, params)).ok()?;
+        tokio::time::timeout(patience, call.answer).await.ok()?.ok()
+    }
+
+    /// True when the worker answers a ping in time.
+    pub(crate) async fn ping(&self, patience: Duration) -> bool {
+        matches!(self.ask(method::PING, serde_json::json!({}), patience).await, Some(Ok(_)))
+    }
+
+    /// Has the worker take in one function.
+    ///
+    /// # Errors
+    /// [`Fault`] in the function's own terms.
+    pub(crate) async fn load(&self, function: &Function, path: &str, patience: Duration) -> Result<LoadResult, Fault> {
+        let began = Instant::now();
+        let params = LoadParams {
+            function: function.name.to_string(),
+            revision: function.revision.to_string(),
+            path: path.to_owned(),
+            root: Some(function.root.to_string_lossy().into_owned()),
+            entry: None,
+            env: function.env.iter().map(|(k, v)| (k.clone(), v.expose().to_owned())).collect(),
+            timeout_ms: Some(patience.as_millis() as u64),
+        };
+        // The shim bounds its own loading; the host waits a little longer before it gives up.
+        let answer = self.ask(method::LOAD, &params, patience + EXIT_PATIENCE).await;
+        let result = match answer {
+            Some(Ok(reply)) => reply.read().map_err(|e| fault("protocol", format!("bad answer to 'load': {e}"))),
+            Some(Err(error)) => Err(load_fault(&error, function)),
+            None => Err(self.lost_while_loading(patience)),
+        };
+        let _loaded_before = self.loaded.set((began, Instant::now()));
+        result
+    }
+
+    fn lost_while_loading(&self, patience: Duration) -> Fault {
+        match self.death() {
+            Some(death) => fault("crash", format!("the worker ended while it loaded the function: {death}")),
+            None => fault("timeout", format!("loading did not end within {patience:?}")),
+        }
+    }
+
+    /// Asks an idle worker to leave; kills it when it does not within `grace`.
+    pub(crate) async fn retire(&self, reason: &str, grace: Duration) {
+        let _asked_before = self.asked_to_leave.set(());
+        let params = ShutdownParams { grace_ms: grace.as_millis() as u64, reason: reason.to_owned() };
+        self.ask(method::SHUTDOWN, &params, grace).await;
+        if tokio::time::timeout(grace, self.sandbox.exited()).await.is_err() {
+            self.kill(KillReason::Retired);
+        }
+        self.sandbox.exited().await;
+    }
+
+    /// Watches over the worker until it has ended, and says how.
+    pub(crate) async fn watch(
+        &self,
+        mut closed: oneshot::Receiver<PeerClosed>,
+        output: tokio::task::JoinHandle<()>,
+    ) -> Death {
+        let why = tokio::select! {
+            closed = &mut closed => closed.ok(),
+            // What was sent before the end is still read.
+            _ = self.sandbox.exited() => {
+                tokio::time::timeout(EXIT_PATIENCE, &mut closed).await.ok().and_then(Result::ok)
+            }
+        };
+        let protocol = match why {
+            Some(PeerClosed::Protocol(what)) => Some(what),
+            _ => None,
+        };
+        if protocol.is_some() || tokio::time::timeout(EXIT_PATIENCE, self.sandbox.exited()).await.is_err() {
+            self.sandbox.kill();
+        }
+        let exit = self.sandbox.exited().await;
+        // The last words on stderr belong to the story of a crash.
+        let _still_open = tokio::time::timeout(EXIT_PATIENCE, output).await;
+        let asked = self.asked_to_leave.get().map(|()| KillReason::Retired);
+        let death = Death { exit, killed: self.killed.get().copied().or(asked), protocol };
+        let _set_once = self.death.set(death.clone());
+        self.peer.close();
+        death
+    }
+}
+
+fn fault(kind: &str, message: String) -> Fault {
+    Fault { kind: kind.into(), message, ..Fault::default() }
+}
+
+/// Translates a shim's LOAD_FAILED; paths become relative to the functions folder.
+fn load_fault(error: &RpcError, function: &Function) -> Fault {
+    let data = error.data.clone().unwrap_or_default();
+    let text = |name: &str| data.details.get(name).and_then(|v| v.as_str()).map(str::to_owned);
+    let number = |name: &str| data.details.get(name).and_then(serde_json::Value::as_u64);
+    Fault {
+        kind: text("kind").unwrap_or_else(|| "throw".into()),
+        message: without_root(&error.message, function),
+        file: text("file").map(|file| without_root(&file, function)),
+        line: number("line"),
+        column: number("column"),
+        detail: data.stack.unwrap_or_default(),
+    }
+}
+
+pub(crate) fn without_root(text: &str, function: &Function) -> String {
+    let root = format!("{}/", function.root.display());
+    text.replace("file://", "").replace(&root, "")
+}
+
+/// The last lines that a worker wrote to stderr.
+#[derive(Debug, Default)]
+pub(crate) struct Tail(Mutex<VecDeque<String>>);
+
+impl Tail {
+    pub(crate) fn text(&self) -> String {
+        self.0.lock().iter().map(String::as_str).collect::<Vec<_>>().join("\n")
+    }
+
+    fn push(&self, line: &str) {
+        let mut lines = self.0.lock();
+        if lines.len() == TAIL {
+            lines.pop_front();
+        }
+        lines.push_back(line.to_owned());
+    }
+}
+
+/// Logs what a worker prints outside of any invocation, and keeps the end of stderr.
+pub(crate) async fn log_output(worker: Arc<str>, mut lines: mpsc::Receiver<Line>, tail: Arc<Tail>) {
+    while let Some(line) = lines.recv().await {
+        match line.stream {
+            Stream::Stdout => tracing::info!(target: "worker", worker = %worker, "{}", line.text),
+            Stream::Stderr => {
+                tail.push(&line.text);
+                tracing::warn!(target: "worker", worker = %worker, "{}", line.text);
+            }
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! Builds the Go shim and Go functions with the local toolchain, without a network.
+//!
+//! All knowledge of Go itself is in the shim's `build` verb; here is when to call it, with which
+//! limits, and where its binaries are kept: one per revision.
+
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use serde::Deserialize;
+use tokio::process::Command;
+use tokio::sync::{OnceCell, Semaphore};
+
+use crate::runtime::probe::Found;
+use crate::runtime::{BuildFault, Source, Unavailable};
+
+/// Longest build; the first one on a machine compiles the standard library.
+const PATIENCE: Duration = Duration::from_secs(180);
+/// Builds at the same time.
+const BUILDS: usize = 2;
+
+/// The local toolchain and what it has built.
+#[derive(Debug)]
+pub struct GoToolchain {
+    go: PathBuf,
+    sources: PathBuf,
+    cache: PathBuf,
+    env: Vec<(String, String)>,
+    shim: OnceCell<PathBuf>,
+    builds: Semaphore,
+}
+
+#[derive(Deserialize)]
+struct Verdict {
+    ok: bool,
+    error: Option<Fault>,
+}
+
+#[derive(Deserialize)]
+struct Fault {
+    #[serde(default)]
+    kind: String,
+    #[serde(default)]
+    message: String,
+    file: Option<String>,
+    line: Option<u64>,
+    column: Option<u64>,
+    #[serde(default)]
+    output: String,
+}
+
+impl GoToolchain {
+    pub(crate) fn new(go: &Found, source: &Source<'_>) -> Self {
+        let mut dirs: Vec<_> = go.program.parent().map(Path::to_owned).into_iter().collect();
+        dirs.extend(source.path.iter().cloned());
+        let mut env = source.toolchain_env.to_vec();
+        env.push(("PATH".into(), super::join_path(&dirs)));
+        env.push(("GOTOOLCHAIN".into(), "local".into()));
+        env.push(("GOPROXY".into(), "off".into()));
+        env.push(("GOFLAGS".into(), "-mod=mod".into()));
+        let sources = source.shims.join("go");
+        let cache = source.cache.join("go");
+        let (shim, builds) = (OnceCell::new(), Semaphore::new(BUILDS));
+        GoToolchain { go: go.program.clone(), sources, cache, env, shim, builds }
+    }
+
+    /// The shim's binary, built on first use.
+    pub(crate) async fn shim(&self) -> Result<&PathBuf, Unavailable> {
+        self.shim.get_or_try_init(|| self.build_shim()).await
+    }
+
+    async fn build_shim(&self) -> Result<PathBuf, Unavailable> {
+        let version = self.sources.parent().and_then(Path::file_name).unwrap_or_default();
+        let binary = self.cache.join(version).join("alyx-shim-go");
+        if binary.is_file() {
+            return Ok(binary);
+        }
+        let fresh = binary.with_extension(std::process::id().to_string());
+        let mut command = self.command(&self.go);
+        command.args(["build", "-trimpath", "-o"]).arg(&fresh).arg("./cmd/alyx-shim-go");
+        command.current_dir(&self.sources);
+        let failed = |why: &str| Unavailable(format!("the Go shim does not build: {why}"));
+        match tokio::time::timeout(PATIENCE, command.output()).await {
+            Ok(Ok(output)) if output.status.success() => {}
+            Ok(Ok(output)) => return Err(failed(String::from_utf8_lossy(&output.stderr).trim())),
+            Ok(Err(e)) => return Err(failed(&e.to_string())),
+            Err(_) => return Err(failed(&format!("no end after {PATIENCE:?}"))),
+        }
+        std::fs::rename(&fresh, &binary).map_err(|e| failed(&e.to_string()))?;
+        Ok(binary)
+    }
+
+    /// The binary of one revision of a function, built unless it is there.
+    pub(crate) async fn build(&self, entry: &Path, root: &Path, revision: &str) -> Result<PathBuf, BuildFault> {
+        let fault = |kind: &str, message: String| BuildFault {
+            kind: kind.into(),
+            message,
+            ..BuildFault::default()
+        };
+        let shim = self.shim().await.map_err(|e| fault("unsupported", e.to_string()))?;
+        let binary = self.cache.join("functions").join(revision.trim_start_matches("sha256:"));
+        if binary.is_file() {
+            return Ok(binary);
+        }
+        let _turn = self.builds.acquire().await;
+        let mut command = self.command(shim);
+        command.arg("build").arg("--source").arg(entry).arg("--root").arg(root);
+        command.arg("--out").arg(&binary).arg("--shim").arg(&self.sources);
+        command.arg("--cache").arg(self.cache.join("build"));
+        let output = match tokio::time::timeout(PATIENCE, command.output()).await {
+            Ok(Ok(output)) => output,
+            Ok(Err(e)) => return Err(fault("build", format!("the build did not start: {e}"))),
+            Err(_) => return Err(fault("timeout", format!("the build did not end in {PATIENCE:?}"))),
+        };
+        let text = String::from_utf8_lossy(&output.stdout);
+        match serde_json::from_str::<Verdict>(text.lines().last().unwrap_or_default()) {
+            Ok(Verdict { ok: true, .. }) => Ok(binary),
+            Ok(Verdict { error: Some(e), .. }) => Err(BuildFault {
+                kind: e.kind,
+                message: e.message,
+                file: e.file,
+                line: e.line,
+                column: e.column,
+                output: e.output,
+            }),
+            _ => Err(fault("build", String::from_utf8_lossy(&output.stderr).trim().to_owned())),
+        }
+    }
+
+    fn command(&self, program: &Path) -> Command {
+        let mut command = Command::new(program);
+        command.env_clear().envs(self.env.iter().map(|(name, value)| (name, value)));
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+        command
+    }
+}

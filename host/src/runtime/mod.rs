@@ -1,0 +1,137 @@
+//! Runtimes: how a language's worker is started and how its functions are made loadable.
+//!
+//! Knows interpreters, toolchains and the embedded shims. Knows nothing of workers that run.
+
+pub mod go;
+pub mod probe;
+pub mod shims;
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use crate::runtime::go::GoToolchain;
+
+/// A runtime that can start workers on this machine.
+#[derive(Debug)]
+pub struct Runtime {
+    pub name: String,
+    /// Of the interpreter or toolchain, for people.
+    pub version: String,
+    pub env: Vec<(String, String)>,
+    kind: Kind,
+}
+
+#[derive(Debug)]
+enum Kind {
+    /// The shim is started by a command and loads sources as they are.
+    Interpreted { command: Vec<OsString> },
+    /// Functions and the shim itself are built first.
+    Go(GoToolchain),
+}
+
+/// Why a runtime cannot be used here, and what would mend it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Unavailable(pub String);
+
+/// Why a function could not be made loadable. The place is in the function's own source.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct BuildFault {
+    pub kind: String,
+    pub message: String,
+    pub file: Option<String>,
+    pub line: Option<u64>,
+    pub column: Option<u64>,
+    /// All that the toolchain printed.
+    pub output: String,
+}
+
+/// What a runtime is made from.
+#[derive(Debug, Clone)]
+pub struct Source<'a> {
+    pub name: &'a str,
+    /// A third party's command that starts its shim.
+    pub command: Option<&'a [String]>,
+    /// The directories of the host's `PATH`.
+    pub path: &'a [PathBuf],
+    /// Where the embedded shims were unpacked.
+    pub shims: &'a Path,
+    /// Where builds are kept.
+    pub cache: &'a Path,
+    /// Processors a worker may use.
+    pub cpus: f64,
+    /// What of the host's environment a toolchain needs: its home and its caches.
+    pub toolchain_env: &'a [(String, String)],
+}
+
+impl Runtime {
+    /// Looks for the runtime on this machine.
+    ///
+    /// # Errors
+    /// [`Unavailable`], saying what to install.
+    pub async fn find(source: Source<'_>) -> Result<Self, Unavailable> {
+        let bin = |dir: &str, name: &str| source.shims.join(dir).join("bin").join(name).into_os_string();
+        let mut env = vec![("PATH".to_owned(), join_path(source.path)), ("LANG".into(), "C.UTF-8".into())];
+        let (version, kind) = match (source.command, source.name) {
+            (Some(command), _) => {
+                let program = probe::on_path(source.path, &command[0]).ok_or_else(|| {
+                    Unavailable(format!("'{}' of runtime '{}' is not on PATH", command[0], source.name))
+                })?;
+                let rest = command[1..].iter().map(OsString::from);
+                let command = std::iter::once(program.into_os_string()).chain(rest).collect();
+                (String::new(), Kind::Interpreted { command })
+            }
+            (None, "node") => {
+                let node = probe::node(source.path).await?;
+                let command = vec![node.program.into_os_string(), bin("node", "alyx-shim-node.js")];
+                (node.version, Kind::Interpreted { command })
+            }
+            (None, "python") => {
+                let python = probe::python(source.path).await?;
+                let shim = bin("python", "alyx-shim-python");
+                let command = vec![python.program.into_os_string(), "-I".into(), shim];
+                (python.version, Kind::Interpreted { command })
+            }
+            (None, "go") => {
+                let go = probe::go(source.path).await?;
+                env.push(("GOMAXPROCS".into(), (source.cpus.ceil().max(1.0) as u64).to_string()));
+                let toolchain = GoToolchain::new(&go, &source);
+                (go.version, Kind::Go(toolchain))
+            }
+            (None, other) => {
+                let message = format!(
+                    "runtime '{other}' has no command for the process backend; set functions.runtimes.{other}.command"
+                );
+                return Err(Unavailable(message));
+            }
+        };
+        Ok(Runtime { name: source.name.to_owned(), version, env, kind })
+    }
+
+    /// The command that starts a blank worker; may have to build it first.
+    ///
+    /// # Errors
+    /// [`Unavailable`] when the shim cannot be built.
+    pub async fn shim_command(&self) -> Result<Vec<OsString>, Unavailable> {
+        match &self.kind {
+            Kind::Interpreted { command } => Ok(command.clone()),
+            Kind::Go(go) => Ok(vec![go.shim().await?.as_os_str().to_owned(), "worker".into()]),
+        }
+    }
+
+    /// What a worker is told to load for a function: the entry itself, or what was built from it.
+    ///
+    /// # Errors
+    /// [`BuildFault`] with the place in the function's source.
+    pub async fn loadable(&self, entry: &Path, root: &Path, revision: &str) -> Result<PathBuf, BuildFault> {
+        match &self.kind {
+            Kind::Interpreted { .. } => Ok(entry.to_owned()),
+            Kind::Go(go) => go.build(entry, root, revision).await,
+        }
+    }
+}
+
+fn join_path(dirs: &[PathBuf]) -> String {
+    let joined = std::env::join_paths(dirs).unwrap_or_default();
+    joined.to_string_lossy().into_owned()
+}

@@ -1,0 +1,90 @@
+//! What comes out of a sandbox's stdout and stderr, as bounded lines.
+//!
+//! Always reads on, whatever the bytes are: a long line is cut, binary is made printable, and a
+//! full queue drops lines and counts them. Knows nothing of who wants the lines.
+
+use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::sync::mpsc;
+
+/// Longest line that is passed on; the rest of it is thrown away.
+const LINE: usize = 16 * 1024;
+
+/// Which stream a line came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stream {
+    Stdout,
+    Stderr,
+}
+
+/// One line, without its end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Line {
+    pub stream: Stream,
+    pub text: String,
+}
+
+/// Reads `input` to its end and sends each line.
+pub(crate) async fn lines(stream: Stream, mut input: impl AsyncRead + Unpin, to: mpsc::Sender<Line>) {
+    let mut buffer = vec![0; LINE];
+    let mut line = Vec::new();
+    let mut cut = 0usize;
+    while let Ok(n @ 1..) = input.read(&mut buffer).await {
+        for part in buffer[..n].split_inclusive(|byte| *byte == b'\n') {
+            let ended = part.ends_with(b"\n");
+            let text = if ended { &part[..part.len() - 1] } else { part };
+            let room = LINE - line.len();
+            line.extend_from_slice(&text[..text.len().min(room)]);
+            cut += text.len().saturating_sub(room);
+            if ended {
+                pass_on(stream, &mut line, &mut cut, &to).await;
+            }
+        }
+    }
+    if !line.is_empty() {
+        pass_on(stream, &mut line, &mut cut, &to).await;
+    }
+}
+
+async fn pass_on(stream: Stream, line: &mut Vec<u8>, cut: &mut usize, to: &mpsc::Sender<Line>) {
+    let mut text = String::from_utf8_lossy(line).trim_end_matches('\r').to_owned();
+    if *cut > 0 {
+        text.push_str(&format!(" …[cut, {cut} bytes]"));
+    }
+    line.clear();
+    *cut = 0;
+    let _nobody_listens = to.send(Line { stream, text }).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn collect(bytes: &[u8]) -> Vec<String> {
+        let (sender, mut receiver) = mpsc::channel(1024);
+        lines(Stream::Stdout, bytes, sender).await;
+        let mut all = Vec::new();
+        while let Ok(line) = receiver.try_recv() {
+            all.push(line.text);
+        }
+        all
+    }
+
+    #[tokio::test]
+    async fn lines_are_split_and_a_last_partial_line_counts() {
+        assert_eq!(collect(b"a\r\n\nb").await, ["a", "", "b"]);
+    }
+
+    #[tokio::test]
+    async fn a_long_line_is_cut_and_says_so() {
+        let mut long = vec![b'x'; LINE + 10];
+        long.extend_from_slice(b"\nnext\n");
+        let all = collect(&long).await;
+        assert!(all[0].ends_with("x …[cut, 10 bytes]"));
+        assert_eq!(all[1], "next");
+    }
+
+    #[tokio::test]
+    async fn binary_is_made_printable() {
+        assert_eq!(collect(b"\xff\xfe\n").await, ["\u{fffd}\u{fffd}"]);
+    }
+}

@@ -1,0 +1,108 @@
+//! The host's folder for sockets and workers' private files.
+//!
+//! Each running host has one of its own, held by a lock; what a killed host of the same project
+//! left behind is removed by the next. Knows nothing of what is put inside.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{FlockOperation, flock};
+
+/// A private folder that goes when its owner goes.
+#[derive(Debug)]
+pub struct RunDir {
+    path: PathBuf,
+    _lock: File,
+}
+
+impl RunDir {
+    /// Makes `<base>/alyx-<uid>/<instance>-<pid>` with folders for sockets and workers.
+    ///
+    /// # Errors
+    /// When a folder cannot be made or belongs to somebody else.
+    pub fn create(base: &Path, instance: &str) -> io::Result<Self> {
+        let uid = rustix::process::getuid().as_raw();
+        let shared = base.join(format!("alyx-{uid}"));
+        private_dir(&shared, true)?;
+        let path = shared.join(format!("{instance}-{}", std::process::id()));
+        remove_leftovers(&shared, instance);
+        private_dir(&path, false)?;
+        let lock = File::create(path.join("lock"))?;
+        flock(&lock, FlockOperation::NonBlockingLockExclusive)?;
+        for inner in ["s", "w"] {
+            private_dir(&path.join(inner), false)?;
+        }
+        Ok(RunDir { path, _lock: lock })
+    }
+
+    /// Where the workers' sockets go, one folder each.
+    #[must_use]
+    pub fn sockets(&self) -> PathBuf {
+        self.path.join("s")
+    }
+
+    /// Where the workers' private folders go.
+    #[must_use]
+    pub fn workers(&self) -> PathBuf {
+        self.path.join("w")
+    }
+}
+
+impl Drop for RunDir {
+    fn drop(&mut self) {
+        let _already_gone = std::fs::remove_dir_all(&self.path);
+    }
+}
+
+fn private_dir(path: &Path, may_exist: bool) -> io::Result<()> {
+    let owner = rustix::process::getuid().as_raw();
+    match std::fs::DirBuilder::new().mode(0o700).create(path) {
+        Err(e) if may_exist && e.kind() == io::ErrorKind::AlreadyExists => {
+            use std::os::unix::fs::MetadataExt;
+            let found = std::fs::symlink_metadata(path)?;
+            if found.is_dir() && found.uid() == owner {
+                return Ok(());
+            }
+            Err(io::Error::other(format!("'{}' belongs to somebody else", path.display())))
+        }
+        made => made.map_err(|e| io::Error::new(e.kind(), format!("'{}': {e}", path.display()))),
+    }
+}
+
+/// Removes the folders of hosts of this project that no longer hold their lock.
+fn remove_leftovers(shared: &Path, instance: &str) {
+    let Ok(entries) = std::fs::read_dir(shared) else { return };
+    for entry in entries.flatten() {
+        let name = entry.file_name();
+        let ours = name.to_str().and_then(|n| n.strip_prefix(instance)).is_some_and(|rest| rest.starts_with('-'));
+        if !ours {
+            continue;
+        }
+        let Ok(lock) = File::open(entry.path().join("lock")) else { continue };
+        if flock(&lock, FlockOperation::NonBlockingLockExclusive).is_ok() {
+            let _in_use_after_all = std::fs::remove_dir_all(entry.path());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn leftovers_of_the_same_project_go_and_others_stay() {
+        let base = tempfile::tempdir().unwrap();
+        let first = RunDir::create(base.path(), "aa").unwrap();
+        let shared = first.path.parent().unwrap().to_path_buf();
+        for name in ["aa-1", "bb-1"] {
+            std::fs::create_dir(shared.join(name)).unwrap();
+            File::create(shared.join(name).join("lock")).unwrap();
+        }
+        remove_leftovers(&shared, "aa");
+        assert!(first.path.exists() && shared.join("bb-1").exists() && !shared.join("aa-1").exists());
+        drop(first);
+        assert_eq!(std::fs::read_dir(&shared).unwrap().count(), 1);
+    }
+}

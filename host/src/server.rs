@@ -1,0 +1,264 @@
+//! Where the parts meet: builds everything from the configuration, serves, stops.
+//!
+//! The only module that knows all others; none of them knows it.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use alyx_protocol::Limits;
+use futures_util::future::join_all;
+use sha2::{Digest, Sha256};
+use tokio::net::TcpListener;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::watch;
+use tokio::time::{Instant, timeout};
+
+use crate::config::Config;
+use crate::config::model::{Backend, Network, PoolConfig, SandboxMode};
+use crate::http::{self, App, Cors};
+use crate::invoker::Invoker;
+use crate::metrics::Metrics;
+use crate::pool::error::Refusal;
+use crate::pool::state::Rules;
+use crate::pool::{Pool, RuntimePool, Shared};
+use crate::registry::Registry;
+use crate::runtime::{Runtime, Source, shims};
+use crate::sandbox::process::ProcessLauncher;
+use crate::sandbox::run_dir::RunDir;
+
+/// How long calls under way may go on once the host has been told to stop.
+const DRAIN: Duration = Duration::from_secs(30);
+/// Calls a worker takes until its shim has said otherwise.
+const FIRST_CREDIT: u32 = 64;
+/// What of the host's environment the Go toolchain needs.
+const TOOLCHAIN_ENV: [&str; 8] =
+    ["HOME", "TMPDIR", "XDG_CACHE_HOME", "GOPATH", "GOCACHE", "GOMODCACHE", "CC", "CGO_ENABLED"];
+
+/// Why the host does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum ServerError {
+    #[error("cannot listen on {address}: {source}; is another server running? choose one with --port or server.port")]
+    Listen { address: String, source: std::io::Error },
+    #[error("functions.backend: '{0}' needs the container launcher, which this version does not have; set it to 'process' or 'auto'")]
+    Backend(&'static str),
+    #[error("functions.{key}: '{value}' cannot be enforced by this version; set it to '{instead}'")]
+    Confinement { key: &'static str, value: &'static str, instead: &'static str },
+    #[error("cannot make the folder for sockets and workers: {0}; set TMPDIR to a folder you may write to")]
+    RunDir(std::io::Error),
+    #[error("cannot unpack the shims to '{folder}': {source}")]
+    Shims { folder: PathBuf, source: std::io::Error },
+    #[error("cannot start the launcher: {0}")]
+    Launcher(std::io::Error),
+    #[error("cannot catch signals: {0}")]
+    Signals(std::io::Error),
+}
+
+/// All that runs functions; HTTP comes on top.
+#[derive(Debug)]
+pub struct Host {
+    pub invoker: Arc<Invoker>,
+    pub metrics: Arc<Metrics>,
+    _run_dir: RunDir,
+}
+
+impl Host {
+    /// Builds the registry and the pools. `warm` starts workers ahead of calls.
+    ///
+    /// # Errors
+    /// [`ServerError`].
+    pub async fn start(config: &Config, warm: bool) -> Result<Self, ServerError> {
+        refuse_unsupported(config)?;
+        let registry = Registry::scan(config);
+        for warning in config.warnings.iter().chain(registry.warnings()) {
+            tracing::warn!("{warning}");
+        }
+        report_problems(&registry);
+        let metrics = Metrics::new();
+        let temporary = config.variables.get("TMPDIR").map_or_else(|| PathBuf::from("/tmp"), PathBuf::from);
+        let run_dir = RunDir::create(&temporary, &instance(&config.folder)).map_err(ServerError::RunDir)?;
+        let pool = pools(config, &registry, &run_dir, &metrics, warm).await?;
+        let invoker = Arc::new(Invoker::new(registry, pool, metrics.clone()));
+        Ok(Host { invoker, metrics, _run_dir: run_dir })
+    }
+
+    /// Lets calls under way end for up to `patience`, then ends all workers.
+    pub async fn stop(&self, patience: Duration) {
+        self.invoker.pool().stop(Instant::now() + patience).await;
+    }
+}
+
+/// Serves until SIGTERM or SIGINT; a second one ends at once.
+///
+/// # Errors
+/// [`ServerError`].
+pub async fn serve(config: &Config, verbose: bool) -> Result<(), ServerError> {
+    let mut signals = Signals::catch()?;
+    let address = format!("{}:{}", config.server.host, config.server.port);
+    let listener = TcpListener::bind(&address).await;
+    let listener = listener.map_err(|source| ServerError::Listen { address, source })?;
+    let host = Host::start(config, true).await?;
+    let app = Arc::new(App {
+        invoker: host.invoker.clone(),
+        metrics: host.metrics.clone(),
+        max_body: config.server.max_body_size as usize,
+        enabled: config.functions.enabled,
+        verbose,
+        draining: AtomicBool::new(false),
+    });
+    let cors = Cors {
+        allowed_origins: config.server.cors.allowed_origins.clone(),
+        allow_credentials: config.server.cors.allow_credentials,
+        max_age: config.server.cors.max_age,
+    };
+    announce(&listener, &host);
+    let (stop, stopped) = watch::channel(false);
+    let mut serving = tokio::spawn(http::listen::serve(listener, http::router(app.clone(), &cors), stopped));
+    signals.next().await;
+    tracing::info!("stopping; calls under way may take up to {DRAIN:?}, a second signal ends at once");
+    app.draining.store(true, Ordering::Relaxed);
+    stop.send_replace(true);
+    let drained = async {
+        let _over_time = timeout(DRAIN, &mut serving).await;
+        host.stop(Duration::from_secs(2)).await;
+    };
+    tokio::select! {
+        () = drained => tracing::info!("stopped"),
+        () = signals.next() => {
+            tracing::warn!("stopped at once");
+            host.stop(Duration::ZERO).await;
+        }
+    }
+    Ok(())
+}
+
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn catch() -> Result<Self, ServerError> {
+        let catch = |kind| signal(kind).map_err(ServerError::Signals);
+        Ok(Signals { terminate: catch(SignalKind::terminate())?, interrupt: catch(SignalKind::interrupt())? })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+/// What is asked for and cannot be given is an error, not a surprise.
+fn refuse_unsupported(config: &Config) -> Result<(), ServerError> {
+    let functions = &config.functions;
+    let confinement = |key, value, instead| Err(ServerError::Confinement { key, value, instead });
+    match (functions.backend, functions.network, functions.sandbox) {
+        (Backend::Docker, ..) => Err(ServerError::Backend("docker")),
+        (Backend::Podman, ..) => Err(ServerError::Backend("podman")),
+        (_, Network::Proxy, _) => confinement("network", "proxy", "open"),
+        (_, Network::None, _) => confinement("network", "none", "open"),
+        (.., SandboxMode::Strict) => confinement("sandbox", "strict", "auto"),
+        _ => Ok(()),
+    }
+}
+
+fn report_problems(registry: &Registry) {
+    for function in registry.iter() {
+        if let Some(problem) = &function.problem {
+            tracing::error!(function = %function.name, "function is disabled: {problem}");
+        }
+    }
+}
+
+/// Tells this project's leftovers from others': a hash of where the project is.
+fn instance(folder: &Path) -> String {
+    hex::encode(Sha256::digest(folder.as_os_str().as_encoded_bytes()))[..8].to_owned()
+}
+
+async fn pools(
+    config: &Config,
+    registry: &Registry,
+    run_dir: &RunDir,
+    metrics: &Arc<Metrics>,
+    warm: bool,
+) -> Result<Pool, ServerError> {
+    let cache = config.folder.join(".alyx/cache");
+    let shims = shims::unpack(&cache).map_err(|source| ServerError::Shims { folder: cache.clone(), source })?;
+    let exe = std::env::current_exe().map_err(ServerError::Launcher)?;
+    let launcher = ProcessLauncher::start(exe, run_dir.workers()).map_err(ServerError::Launcher)?;
+    let directory = [&config.functions.path, &config.folder].into_iter().find(|dir| dir.is_dir());
+    let shared = Shared {
+        launcher: Arc::new(launcher),
+        sockets: run_dir.sockets(),
+        directory: directory.cloned().unwrap_or_else(|| PathBuf::from("/")),
+        limits: Limits::default(),
+        queue_timeout: config.functions.pool.queue_timeout,
+    };
+    let path: Vec<_> = config.variables.get("PATH").map(|p| std::env::split_paths(p).collect()).unwrap_or_default();
+    let known = |name: &&str| config.variables.get(name).is_some();
+    let toolchain_env: Vec<_> = TOOLCHAIN_ENV
+        .iter()
+        .filter(|name| known(name))
+        .map(|name| ((*name).to_owned(), config.variables.get(name).unwrap_or_default().to_owned()))
+        .collect();
+    // Only runtimes with functions: nobody waits for, or hears of, a language they do not use.
+    let used = config.functions.runtimes.iter().filter(|(name, _)| registry.iter().any(|f| *f.runtime == ***name));
+    let found = used.map(|(name, runtime)| {
+        let source = Source {
+            name,
+            command: runtime.command.as_deref(),
+            path: &path,
+            shims: &shims,
+            cache: &cache,
+            cpus: config.functions.pool.cpu_limit,
+            toolchain_env: &toolchain_env,
+        };
+        async move {
+            let found = if runtime.enabled { Some(Runtime::find(source).await) } else { None };
+            (name, found)
+        }
+    });
+    let mut pool = Pool::default();
+    for (name, found) in join_all(found).await {
+        match found {
+            None => pool.add_refused(name, Refusal::Disabled { runtime: name.clone() }),
+            Some(Err(why)) => {
+                tracing::warn!("runtime '{name}' is not available: {why}");
+                pool.add_refused(name, Refusal::Unavailable { runtime: name.clone(), why: why.0 });
+            }
+            Some(Ok(runtime)) => {
+                tracing::info!("runtime '{name}' {} runs as local processes", runtime.version);
+                let rules = rules(&config.functions.pool);
+                let runtime = RuntimePool::new(runtime, shared.clone(), rules, metrics.pool(name));
+                if warm {
+                    runtime.warm();
+                }
+                pool.add(runtime);
+            }
+        }
+    }
+    Ok(pool)
+}
+
+fn rules(pool: &PoolConfig) -> Rules {
+    Rules {
+        min_warm: pool.min_warm,
+        max_instances: pool.max_instances,
+        idle_timeout: pool.idle_timeout,
+        credit: pool.concurrency.unwrap_or(FIRST_CREDIT),
+    }
+}
+
+fn announce(listener: &TcpListener, host: &Host) {
+    let registry = host.invoker.registry();
+    let count = registry.iter().count();
+    match listener.local_addr() {
+        Ok(address) => tracing::info!("serving {count} functions at http://{address}/api/functions"),
+        Err(error) => tracing::warn!("serving {count} functions at an unknown address: {error}"),
+    }
+    tracing::warn!("functions run as local processes of this user and are not confined yet: run only code you trust");
+}
