@@ -31,16 +31,26 @@ func TestMain(m *testing.M) {
 	if out, err := exec.Command("go", "build", "-o", shimBinary, ".").CombinedOutput(); err != nil {
 		panic(fmt.Sprintf("%v: %s", err, out))
 	}
-	err = build.Run(build.Options{
-		Source: "testdata/functions/probe.go", Root: "testdata/functions",
-		Binary: probeBinary, Shim: "../..", Cache: cacheDir,
-	})
-	if err != nil {
+	if err := buildTo("probe", probeBinary); err != nil {
 		panic(err)
 	}
 	code := m.Run()
 	os.RemoveAll(dir)
 	os.Exit(code)
+}
+
+func buildTo(function, binary string) error {
+	return build.Run(build.Options{
+		Source: "testdata/functions/" + function + ".go", Root: "testdata/functions",
+		Binary: binary, Shim: "../..", Cache: cacheDir,
+	})
+}
+
+func buildFunction(t *testing.T, function string) string {
+	t.Helper()
+	binary := filepath.Join(t.TempDir(), function)
+	must(t, buildTo(function, binary))
+	return binary
 }
 
 // patience bounds every wait of these tests.
@@ -261,13 +271,15 @@ func (h *host) invoke(input string) int64 {
 }
 
 // answer skips log notifications, which it returns, up to the answer to id.
-func (h *host) answer(id int64) (message, []entry) {
+func (h *host) answer(id int64) (message, []entry) { h.t.Helper(); return h.answerWithLogOf(id, id) }
+
+func (h *host) answerWithLogOf(id, inv int64) (message, []entry) {
 	h.t.Helper()
 	var log []entry
 	for {
 		m := h.next()
 		if m.Method == "log" {
-			log = append(log, entries(h.t, m, id)...)
+			log = append(log, entries(h.t, m, inv)...)
 			continue
 		}
 		if m.ID == nil || *m.ID != id {
@@ -286,7 +298,10 @@ type entry struct {
 	dropped int
 }
 
-func entries(t testing.TB, m message, id int64) []entry {
+// anyCall stands for no certain invocation.
+const anyCall = -1
+
+func entries(t testing.TB, m message, inv int64) []entry {
 	t.Helper()
 	var p struct {
 		Inv     int64   `json:"inv"`
@@ -294,8 +309,8 @@ func entries(t testing.TB, m message, id int64) []entry {
 		Dropped int     `json:"dropped"`
 	}
 	must(t, json.Unmarshal(m.Params, &p))
-	if id != 0 && p.Inv != id {
-		t.Fatalf("log of %d while only %d runs: %s", p.Inv, id, m.Params)
+	if inv != anyCall && p.Inv != inv {
+		t.Fatalf("log of %d instead of %d: %s", p.Inv, inv, m.Params)
 	}
 	if p.Dropped > 0 {
 		p.Entries = append(p.Entries, entry{dropped: p.Dropped})

@@ -28,6 +28,25 @@ func TestPrintsBecomeEntries(t *testing.T) {
 	}
 }
 
+func TestTopLevelCodePrintsOutsideOfAnyInvocation(t *testing.T) {
+	chatty := buildFunction(t, "chatty")
+	for _, transport := range []string{viaUnix, viaStdio} {
+		for _, program := range [][]string{{shimBinary, "worker"}, {chatty}} {
+			h := start(t, transport, program...)
+			h.hello()
+			id := h.request("load", fmt.Sprintf(`{"function":"chatty","revision":"1","path":%q,"env":{}}`, chatty))
+			_, log := h.answerWithLogOf(id, 0)
+			if fmt.Sprint(log) != `[stdout info "loading, token \"\""  stderr warn "unfinished" ]` {
+				t.Fatalf("%s %s: %v", transport, program, log)
+			}
+			id = h.request("invoke", `{"function":"chatty","revision":"1","input":[1]}`)
+			if m, log := h.answer(id); string(m.Result) != `{"output":["hello",[1],{}]}` || len(log) != 1 {
+				t.Fatalf("%s %v", m.Result, log)
+			}
+		}
+	}
+}
+
 // Each line carries the id that the test gave its call; under concurrency none
 // may turn up in another call's log, nor outside of any.
 func TestPrintsReachTheRightInvocation(t *testing.T) {
@@ -49,7 +68,7 @@ func TestPrintsReachTheRightInvocation(t *testing.T) {
 		}
 		var p struct{ Inv int64 }
 		must(t, json.Unmarshal(m.Params, &p))
-		for _, e := range entries(t, m, 0) {
+		for _, e := range entries(t, m, anyCall) {
 			if !strings.HasPrefix(e.Msg, fmt.Sprintf("call-%d ", p.Inv)) {
 				t.Fatalf("invocation %d got %q", p.Inv, e.Msg)
 			}

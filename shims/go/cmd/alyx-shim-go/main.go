@@ -26,7 +26,7 @@ func main() {
 	}
 	switch verb {
 	case "worker":
-		shim.Main(nil)
+		shim.Join().Serve(nil)
 	case "build":
 		os.Exit(runBuild(os.Args[2:]))
 	default:

@@ -120,13 +120,52 @@ func TestAGoWorkerHoldsOneFunction(t *testing.T) {
 	}
 }
 
+func TestUnloadLetsGoOfTheFunction(t *testing.T) {
+	h := ready(t)
+	running := h.invoke(`{"op":"wait"}`)
+	entries(t, h.next(), running)
+	for _, c := range []struct{ params, want string }{
+		{`{"function":"probe"}`, "INVALID_PARAMS"},
+		{`{"function":"probe","revision":"r2"}`, "FUNCTION_NOT_FOUND"},
+		{`{"function":"probe","revision":"r1"}`, "OVERLOADED"},
+	} {
+		if m, _ := h.answer(h.request("unload", c.params)); m.Error == nil || m.Error.Data.Code != c.want {
+			t.Errorf("%s: %+v", c.params, m)
+		}
+	}
+	h.send(fmt.Sprintf(`{"jsonrpc":"2.0","method":"cancel","params":{"id":%d}}`, running))
+	h.answer(running)
+	if m, _ := h.answer(h.request("unload", `{"function":"probe","revision":"r1"}`)); string(m.Result) != `{"reclaimed":false}` {
+		t.Fatalf("%+v", m)
+	}
+	if m, _ := h.answer(h.invoke(`{"op":"nil"}`)); m.Error == nil || m.Error.Data.Code != "FUNCTION_NOT_FOUND" {
+		t.Fatalf("%+v", m)
+	}
+	h.load()
+	if m, _ := h.answer(h.invoke(`{"op":"nil"}`)); m.Error != nil {
+		t.Fatalf("%+v", m)
+	}
+}
+
+func TestCreditIsKept(t *testing.T) {
+	h := ready(t)
+	for range 256 {
+		h.invoke(`{"op":"deaf"}`)
+	}
+	refused := h.invoke(`{"op":"nil"}`)
+	m := h.next()
+	if m.ID == nil || *m.ID != refused || m.Error == nil || m.Error.Code != wire.CodeOverloaded || !m.Error.Data.Retryable {
+		t.Fatalf("%+v", m)
+	}
+}
+
 func TestMissingMembersHaveDefaults(t *testing.T) {
 	h := ready(t)
 	m, _ := h.answer(h.request("invoke", `{"function":"probe","revision":"r1","unknown":[{}]}`))
 	if m.Error == nil || m.Error.Message != `no op ""` {
 		t.Fatalf("%+v", m)
 	}
-	for _, params := range []string{`{"function":"probe","revision":"r1","input":[]}`, `{"function":1}`, `{"function":"probe","revision":"r1","input":{"n":1e999}}`} {
+	for _, params := range []string{`{"revision":"r1"}`, `{"function":1}`, `{"function":"probe","revision":"r1","trigger":{"headers":{"a":1}}}`, `{"function":"probe","revision":"r1","input":{"n":1e999}}`} {
 		if m, _ := h.answer(h.request("invoke", params)); m.Error == nil || m.Error.Code != wire.CodeInvalidParams {
 			t.Fatalf("%s: %+v", params, m)
 		}
@@ -272,7 +311,7 @@ func TestEndOfStreamStopsTheWorker(t *testing.T) {
 		h.load()
 		h.answer(h.invoke(`{"op":"nil"}`))
 		h.invoke(`{"op":"wait"}`)
-		entries(t, h.next(), 0)
+		entries(t, h.next(), anyCall)
 		began := time.Now()
 		h.out.Close()
 		if code := h.exitCode(); code != 0 || time.Since(began) > time.Second {

@@ -2,6 +2,7 @@ package build
 
 import (
 	"bytes"
+	"errors"
 	"os"
 	"path/filepath"
 )
@@ -62,24 +63,33 @@ type alyxWriter struct{ f *File }
 func (w alyxWriter) Write(b []byte) (int, error) { return w.f.Write(b) }
 `
 
+// captureAddition tells the shim's own package of the hook.
+const captureAddition = `package capture
+
+import "os"
+
+func init() { Install = os.` + captureFunc + ` }
+`
+
 // patchOS adds the print hook to the toolchain's package os, for this build
-// alone. It reports false, and does nothing, if the package does not look as
-// expected.
-func (o *overlay) patchOS(dir string) (bool, error) {
+// alone. It does nothing if the package does not look as expected; the worker
+// then says so when it is loaded.
+func (o *overlay) patchOS(dir, shim string) error {
 	path := filepath.Join(dir, "file.go")
 	text, err := os.ReadFile(path)
 	if err != nil {
-		return false, err
+		return err
 	}
 	for _, p := range osPatches {
 		method := []byte(p.method)
 		if bytes.Count(text, method) != 1 {
-			return false, nil
+			return nil
 		}
 		text = bytes.Replace(text, method, append(method[:len(method):len(method)], p.insert...), 1)
 	}
-	if err := o.add(path, text); err != nil {
-		return false, err
-	}
-	return true, o.add(filepath.Join(dir, "alyx_capture.go"), []byte(osAddition))
+	return errors.Join(
+		o.add(path, text),
+		o.add(filepath.Join(dir, "alyx_capture.go"), []byte(osAddition)),
+		o.add(filepath.Join(shim, "internal", "capture", "zz_install.go"), []byte(captureAddition)),
+	)
 }

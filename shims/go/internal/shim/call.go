@@ -50,11 +50,19 @@ func decodeCall(params []byte, now time.Time) (*Call, error) {
 		case "auth":
 			c.Auth, _, err = objectMember(&it)
 		case "input":
-			c.Input, c.RawInput, err = objectMember(&it)
+			if c.Input, c.RawInput, err = it.Object(); err != nil {
+				err = fmt.Errorf("input: %w", err)
+			}
 		}
 	}
-	if c.Input == nil {
-		c.Input, c.RawInput = map[string]any{}, []byte("{}")
+	if c.RawInput == nil || string(c.RawInput) == "null" {
+		c.RawInput = []byte("{}")
+	}
+	if c.Input == nil { // another type is there for Bind alone
+		c.Input = map[string]any{}
+	}
+	if err == nil && (c.Function == "" || c.Revision == "") {
+		err = errors.New("function and revision are required")
 	}
 	c.Deadline = now.Add(time.Duration(min(max(deadlineMs, 0), maxDeadlineMs)) * time.Millisecond)
 	return c, err

@@ -16,7 +16,7 @@ const maxBatch = 64
 // journal is the log of one invocation: ctx.Log and what was printed, in the
 // order of the calls, within the limits that the host set.
 type journal struct {
-	inv      int64
+	inv      int64 // 0 outside of any invocation
 	peer     *wire.Peer
 	maxEntry int
 	maxBytes int
@@ -155,5 +155,8 @@ func (j *journal) send() {
 }
 
 func (j *journal) head() []byte {
+	if j.inv == 0 {
+		return []byte{'{'}
+	}
 	return append(strconv.AppendInt([]byte(`{"inv":`), j.inv, 10), ',')
 }

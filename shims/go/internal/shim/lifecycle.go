@@ -2,6 +2,7 @@ package shim
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"time"
@@ -14,9 +15,9 @@ const (
 	// eofGrace is how long handlers may take to stop once the host is gone.
 	eofGrace = 900 * time.Millisecond
 	// cancelGrace is how long cancelled handlers may take during shutdown.
-	cancelGrace = time.Second
+	cancelGrace = 900 * time.Millisecond
 	// defaultShutdownGrace stands in for a missing graceMs.
-	defaultShutdownGrace = 3 * time.Second
+	defaultShutdownGrace = time.Second
 )
 
 // Exit codes: 0 only after shutdown or the end of the stream.
@@ -26,43 +27,38 @@ const (
 	exitUsage  = 2
 )
 
-// Main is the whole life of a worker process; it does not return. Without a
-// function the worker is blank.
-func Main(f *Function) {
-	w, inherited, err := join(f)
-	if err != nil {
-		die(exitFailed, err)
-	}
-	if f != nil {
-		w.startCapture()
-	}
-	if inherited != nil {
-		w.takeOver(*inherited)
-	}
-	err = w.peer.Run(w.methods())
-	w.cancelAll()
-	w.waitIdle(eofGrace)
-	if err != nil {
-		die(exitFailed, err)
-	}
-	os.Exit(exitOK)
+// Invited tells whether a host or a launcher has started this process.
+func Invited() bool {
+	_, inherited := os.LookupEnv(handoverVariable)
+	return inherited || os.Getenv("ALYX_ADDR") != ""
 }
 
-// join takes over a launcher's connection, or makes one and says hello.
-func join(f *Function) (*Worker, *handover, error) {
+// Join takes over a launcher's connection, or makes one and says hello. A
+// process that cannot join has no purpose and ends here.
+func Join() *Worker {
+	w, err := join()
+	switch {
+	case errors.Is(err, errAddress):
+		die(exitUsage, err)
+	case err != nil:
+		die(exitFailed, err)
+	}
+	return w
+}
+
+func join() (*Worker, error) {
 	l, h, found, err := takeHandover()
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	if found {
-		return newWorker(l, wire.NewReader(l.in, h.Session.MaxFrame), h.Session, f), &h, nil
+		w := newWorker(l, wire.NewReader(l.in, h.Session.MaxFrame), h.Session)
+		w.inherited = &h
+		return w, nil
 	}
 	address, token := takeVariable("ALYX_ADDR"), takeVariable("ALYX_TOKEN")
-	if address == "" {
-		die(exitUsage, fmt.Errorf("ALYX_ADDR is not set; an Alyx host starts this program with ALYX_ADDR=unix:/path|tcp:host:port|stdio and ALYX_TOKEN"))
-	}
 	if l, err = dial(address); err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	late := time.AfterFunc(handshakeTimeout, func() {
 		die(exitFailed, fmt.Errorf("the host did not answer hello within %v", handshakeTimeout))
@@ -71,10 +67,26 @@ func join(f *Function) (*Worker, *handover, error) {
 	s, err := handshake(frames, l.out, token)
 	late.Stop()
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	frames.SetLimit(s.MaxFrame)
-	return newWorker(l, frames, s, f), nil, nil
+	return newWorker(l, frames, s), nil
+}
+
+// Serve answers the host until one of the two ends it, and does not return.
+// Without a function the worker is blank.
+func (w *Worker) Serve(f *Function) {
+	w.function = f
+	if w.inherited != nil {
+		w.takeOver(*w.inherited)
+	}
+	err := w.peer.Run(w.methods())
+	w.cancelAll()
+	w.waitIdle(eofGrace)
+	if err != nil {
+		die(exitFailed, err)
+	}
+	os.Exit(exitOK)
 }
 
 // takeVariable reads a variable and hides it from the function.
@@ -94,14 +106,15 @@ func (w *Worker) takeOver(h handover) {
 	w.adopt(h.LoadID, request)
 }
 
-// startCapture routes prints to invocations: through the hook in os where the
-// binary has one, else through pipes, which cannot tell two calls apart.
-func (w *Worker) startCapture() {
-	if w.function.Capture != nil {
-		w.function.Capture(w.printed)
+// Capture routes prints to invocations: through the hook in os where the
+// binary has one, else through pipes, which cannot tell two calls apart. What
+// is printed before load is answered belongs to no invocation and is sent so.
+func (w *Worker) Capture() {
+	if capture.Install != nil {
+		capture.Install(w.printed)
 		return
 	}
-	w.warnings = append(w.warnings, "this toolchain's os package could not be fitted with print capture: "+
+	w.warnings = append(w.warnings, "this binary has no print capture of its own: "+
 		"what is printed while several invocations run goes to the worker's output")
 	drain, err := capture.Pipes(w.printedInPipe)
 	if err != nil {
@@ -114,15 +127,25 @@ func (w *Worker) startCapture() {
 // shutdown lets running calls end within graceMs, cancels the rest, answers,
 // and leaves without waiting for the host to close.
 func (w *Worker) shutdown(id int64, params []byte) {
+	if w.isDraining() {
+		w.peer.Fail(id, shuttingDown)
+		return
+	}
+	grace := defaultShutdownGrace
+	for it := wire.MembersOf(params); it.Next(); {
+		if string(it.Name) != "graceMs" {
+			continue
+		}
+		var ms float64
+		if json.Unmarshal(it.Raw(), &ms) != nil || ms < 0 {
+			w.peer.Fail(id, wire.NewError(wire.CodeInvalidParams, "shutdown: graceMs must be a number of milliseconds"))
+			return
+		}
+		grace = time.Duration(min(ms, maxDeadlineMs)) * time.Millisecond
+	}
 	w.mu.Lock()
 	w.draining = true
 	w.mu.Unlock()
-	grace := defaultShutdownGrace
-	for it := wire.MembersOf(params); it.Next(); {
-		if string(it.Name) == "graceMs" {
-			grace = graceOf(it.Raw())
-		}
-	}
 	go func() {
 		if !w.waitIdle(grace) {
 			w.cancelAll()
@@ -132,15 +155,6 @@ func (w *Worker) shutdown(id int64, params []byte) {
 		w.link.close()
 		os.Exit(exitOK)
 	}()
-}
-
-// graceOf reads a number of milliseconds, of which 0 is a good one.
-func graceOf(raw []byte) time.Duration {
-	var ms float64
-	if json.Unmarshal(raw, &ms) != nil || ms < 0 {
-		return defaultShutdownGrace
-	}
-	return time.Duration(min(ms, maxDeadlineMs)) * time.Millisecond
 }
 
 func (w *Worker) cancelAll() {

@@ -25,21 +25,23 @@ type stream interface {
 	syscall.Conn
 }
 
+var errAddress = errors.New("ALYX_ADDR must be unix:/path, tcp:host:port or stdio; an Alyx host starts this program and sets it, with ALYX_TOKEN")
+
 // dial opens the connection that address names.
 func dial(address string) (*link, error) {
 	scheme, rest, _ := strings.Cut(address, ":")
-	switch scheme {
-	case "unix":
+	switch {
+	case scheme == "unix" && rest != "":
 		return dialSocket("unix", rest)
-	case "tcp":
+	case scheme == "tcp" && rest != "":
 		if err := requireLoopback(rest); err != nil {
 			return nil, err
 		}
 		return dialSocket("tcp", rest)
-	case "stdio":
+	case address == "stdio":
 		return takeStdio()
 	}
-	return nil, fmt.Errorf("ALYX_ADDR %q is none of unix:/path, tcp:host:port, stdio", address)
+	return nil, errAddress
 }
 
 func dialSocket(network, address string) (*link, error) {

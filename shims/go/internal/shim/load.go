@@ -35,8 +35,8 @@ func decodeLoad(params []byte) (r loadRequest, err error) {
 			}
 		}
 	}
-	if err == nil && (r.function == "" || r.revision == "") {
-		err = errors.New("function and revision must not be empty")
+	if err == nil && (r.function == "" || r.revision == "" || r.path == "") {
+		err = errors.New("function, revision and path are required")
 	}
 	return r, err
 }
@@ -56,12 +56,12 @@ func textMember(it *wire.Members, into *string) error {
 // A Go worker holds one function for its whole life.
 func (w *Worker) load(id int64, params []byte) {
 	request, err := decodeLoad(params)
-	if err != nil {
-		w.peer.Fail(id, wire.NewError(wire.CodeInvalidParams, "load: "+err.Error()))
-		return
-	}
 	held := w.held.Load()
 	switch {
+	case err != nil:
+		w.peer.Fail(id, wire.NewError(wire.CodeInvalidParams, "load: "+err.Error()))
+	case w.isDraining():
+		w.peer.Fail(id, shuttingDown)
 	case held != nil && held.function == request.function && held.revision == request.revision:
 		w.peer.Result(id, w.loadResult)
 	case held != nil:
@@ -69,6 +69,8 @@ func (w *Worker) load(id int64, params []byte) {
 			"this worker holds function %q; a Go worker takes one function, start another for %q", held.function, request.function)))
 	case w.function != nil && isSelf(request.path):
 		w.adopt(id, request)
+	case w.frames.Buffered():
+		w.peer.Fail(id, loadFailed("unsupported", request.path, "this worker has held another function; a Go worker takes one, start another"))
 	default:
 		err := w.become(id, request.path, params)
 		w.peer.Fail(id, loadFailed("import", request.path, fmt.Sprintf(
@@ -83,10 +85,48 @@ func (w *Worker) adopt(id int64, request loadRequest) {
 		w.peer.Fail(id, loadFailed("schema", "", "Schema of "+request.function+": "+err.Error()))
 		return
 	}
+	w.drainPipes()
+	w.loadLog.close()
 	w.loadResult = result
 	w.held.Store(&request)
 	w.frames.Buffer() // no other process will read this stream
 	w.peer.Result(id, result)
+}
+
+// unload lets go of the function. Its memory stays until the process ends, and
+// the process takes no other function.
+func (w *Worker) unload(id int64, params []byte) {
+	var function, revision string
+	var err error
+	for it := wire.MembersOf(params); it.Next(); {
+		switch string(it.Name) {
+		case "function":
+			err = errors.Join(err, textMember(&it, &function))
+		case "revision":
+			err = errors.Join(err, textMember(&it, &revision))
+		}
+	}
+	held := w.held.Load()
+	running := w.countRunning()
+	switch {
+	case err != nil || function == "" || revision == "":
+		w.peer.Fail(id, wire.NewError(wire.CodeInvalidParams, "unload: function and revision are required and must be strings"))
+	case w.isDraining():
+		w.peer.Fail(id, shuttingDown)
+	case held == nil || held.function != function || held.revision != revision:
+		w.peer.Fail(id, notLoaded(function, revision))
+	case running > 0:
+		e := wire.NewError(wire.CodeOverloaded, fmt.Sprintf("%d invocations of %q are running; unload it when they have ended", running, function))
+		e.Data.Retryable = true
+		w.peer.Fail(id, e)
+	default:
+		w.held.Store(nil)
+		w.peer.Result(id, []byte(`{"reclaimed":false}`))
+	}
+}
+
+func notLoaded(function, revision string) *wire.Error {
+	return wire.NewError(wire.CodeUnknownFunction, fmt.Sprintf("function %q of revision %q is not loaded in this worker", function, revision))
 }
 
 // describe is the result of load.

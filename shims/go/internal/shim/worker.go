@@ -18,23 +18,21 @@ type Function struct {
 	Handle func(*Invocation) (output any, fault *wire.Error)
 	// Schema is what the package declares, nil for nothing.
 	Schema any
-	// Capture routes what is written to standard output and error (1 and 2)
-	// through a hook, in a binary whose os package has one; else nil. The hook
-	// says whether it took the text.
-	Capture func(hook func(fd int, text []byte) bool)
 }
 
 // Worker is one process of the pool. Without a function it is a blank one,
 // which turns into a function's binary when it is told to load.
 type Worker struct {
-	link     *link
-	frames   *wire.Reader
-	peer     *wire.Peer
-	session  session
-	function *Function // nil in a blank worker
+	link      *link
+	inherited *handover // from the launcher that this process was
+	frames    *wire.Reader
+	peer      *wire.Peer
+	session   session
+	function  *Function // nil in a blank worker
 
 	held       atomic.Pointer[loadRequest] // set once, by load
 	loadResult []byte
+	loadLog    journal // what is printed before load is answered
 	warnings   []string
 	drainPipes func() // waits for prints on their way, where they take one
 
@@ -44,13 +42,19 @@ type Worker struct {
 	active   sync.WaitGroup // invocations not yet answered
 }
 
-func newWorker(l *link, frames *wire.Reader, s session, f *Function) *Worker {
+func newWorker(l *link, frames *wire.Reader, s session) *Worker {
 	w := &Worker{
-		link: l, frames: frames, session: s, function: f,
+		link: l, frames: frames, session: s,
 		running: map[int64]*Invocation{}, drainPipes: func() {},
 	}
 	w.peer = wire.NewPeer(frames, l.out, s.MaxFrame, dieStuck)
+	w.loadLog = w.newJournal(0)
 	return w
+}
+
+// newJournal is the log of invocation inv; 0 stands for none.
+func (w *Worker) newJournal(inv int64) journal {
+	return journal{inv: inv, peer: w.peer, maxEntry: w.session.MaxLogEntry, maxBytes: w.session.MaxLogBytes}
 }
 
 func (w *Worker) methods() wire.Methods {
@@ -58,6 +62,7 @@ func (w *Worker) methods() wire.Methods {
 		Requests: map[string]func(int64, []byte){
 			"ping":     func(id int64, _ []byte) { w.peer.Result(id, []byte("{}")) },
 			"load":     w.load,
+			"unload":   w.unload,
 			"invoke":   w.invoke,
 			"shutdown": w.shutdown,
 		},
@@ -75,8 +80,7 @@ func (w *Worker) invoke(id int64, params []byte) {
 		w.peer.Fail(id, wire.NewError(wire.CodeUnknownFunction, "no function is loaded in this worker"))
 		return
 	}
-	inv := &Invocation{ID: id, Env: held.env}
-	inv.log = journal{inv: id, peer: w.peer, maxEntry: w.session.MaxLogEntry, maxBytes: w.session.MaxLogBytes}
+	inv := &Invocation{ID: id, Env: held.env, log: w.newJournal(id)}
 	if refusal := w.register(inv); refusal != nil {
 		w.peer.Fail(id, refusal)
 		return
@@ -84,12 +88,14 @@ func (w *Worker) invoke(id int64, params []byte) {
 	go w.run(inv, held, params)
 }
 
+var shuttingDown = wire.NewError(wire.CodeNotReady, "this worker is shutting down")
+
 func (w *Worker) register(inv *Invocation) *wire.Error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	switch {
 	case w.draining:
-		return wire.NewError(wire.CodeNotReady, "this worker is shutting down")
+		return shuttingDown
 	case w.running[inv.ID] != nil:
 		return wire.NewError(wire.CodeInvalidRequest, fmt.Sprintf("id %d is in use by a running invocation", inv.ID))
 	case len(w.running) >= concurrency:
@@ -113,8 +119,7 @@ func (w *Worker) run(inv *Invocation, held *loadRequest, params []byte) {
 		return
 	case call.Function != held.function || call.Revision != held.revision:
 		w.remove(inv)
-		w.peer.Fail(inv.ID, wire.NewError(wire.CodeUnknownFunction,
-			fmt.Sprintf("function %q at revision %q is not loaded in this worker", call.Function, call.Revision)))
+		w.peer.Fail(inv.ID, notLoaded(call.Function, call.Revision))
 		return
 	}
 	inv.Call = call
@@ -141,7 +146,7 @@ func (w *Worker) handle(inv *Invocation) {
 		}
 		w.conclude(inv, answer, fault)
 	}()
-	if w.function.Capture != nil { // only the hook reads marks
+	if capture.Install != nil { // only the hook reads marks
 		inv.tag.Store(capture.Mark())
 	}
 	var output any
@@ -165,6 +170,18 @@ func (w *Worker) conclude(inv *Invocation, answer *answerBuffer, fault *wire.Err
 	}
 	w.peer.AnswerFrame(inv.ID, answer.Bytes())
 	answer.free()
+}
+
+func (w *Worker) isDraining() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.draining
+}
+
+func (w *Worker) countRunning() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return len(w.running)
 }
 
 func (w *Worker) remove(inv *Invocation) {
@@ -195,7 +212,7 @@ func (w *Worker) cancel(params []byte) {
 func (w *Worker) printed(fd int, text []byte) bool {
 	tag := capture.Current()
 	if tag == nil {
-		return false
+		return w.loadLog.print(fd, text)
 	}
 	w.mu.Lock()
 	var found *Invocation
@@ -220,5 +237,8 @@ func (w *Worker) printedInPipe(fd int, text []byte) bool {
 		}
 	}
 	w.mu.Unlock()
-	return only != nil && only.log.print(fd, text)
+	if only == nil {
+		return w.loadLog.print(fd, text)
+	}
+	return only.log.print(fd, text)
 }

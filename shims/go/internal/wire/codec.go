@@ -52,19 +52,29 @@ func (r *Reader) SetLimit(limit int) { r.limit = limit }
 // Buffer lets the reader fetch more than the frame it returns, for a process
 // that keeps the stream to its end. It must come between two frames.
 func (r *Reader) Buffer() {
-	if _, done := r.src.(*bufio.Reader); !done {
+	if !r.Buffered() {
 		r.src = bufio.NewReaderSize(r.src, readBuffer)
 	}
+}
+
+// Buffered reports whether Buffer was called.
+func (r *Reader) Buffered() bool {
+	_, buffered := r.src.(*bufio.Reader)
+	return buffered
 }
 
 // Next returns the payload of the next frame in memory of its own. io.EOF
 // means a clean end between frames, io.ErrUnexpectedEOF a torn one.
 func (r *Reader) Next() ([]byte, error) {
-	if _, err := io.ReadFull(r.src, r.header[:]); err != nil {
+	n, err := io.ReadAtLeast(r.src, r.header[:], 1)
+	if err != nil {
 		return nil, err
 	}
-	if r.header[0] != KindJSON {
+	if r.header[0] != KindJSON { // said at the first byte, more may never come
 		return nil, &UnknownKindError{r.header[0]}
+	}
+	if _, err := io.ReadFull(r.src, r.header[n:]); err != nil {
+		return nil, torn(err)
 	}
 	size := int(binary.BigEndian.Uint32(r.header[:]))
 	if size > r.limit {

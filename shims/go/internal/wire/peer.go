@@ -12,7 +12,7 @@ import (
 )
 
 const (
-	// maxCalls bounds our own unanswered requests.
+	// maxCalls bounds our own unanswered requests; further ones wait.
 	maxCalls = 256
 	// maxBadFrames is how many unreadable frames in a row end the connection.
 	maxBadFrames = 8
@@ -31,6 +31,7 @@ type Peer struct {
 	frames  *Reader
 	out     *writer
 	maxSend int
+	slots   chan struct{} // one for each unanswered request of ours
 
 	mu      sync.Mutex
 	nextID  int64
@@ -49,6 +50,7 @@ type answer struct {
 func NewPeer(frames *Reader, out io.Writer, maxSend int, stuck func()) *Peer {
 	return &Peer{
 		frames: frames, out: newWriter(out, stuck), maxSend: maxSend,
+		slots:  make(chan struct{}, maxCalls),
 		nextID: 2, calls: make(map[int64]chan answer),
 	}
 }
@@ -147,6 +149,12 @@ func (p *Peer) Notify(method string, params []byte) error {
 // Call sends a request and waits for its answer, for ctx or for the end of
 // the connection.
 func (p *Peer) Call(ctx context.Context, method string, params []byte) (json.RawMessage, error) {
+	select {
+	case p.slots <- struct{}{}:
+		defer func() { <-p.slots }()
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
 	id, settled, err := p.register()
 	if err != nil {
 		return nil, err
@@ -178,11 +186,6 @@ func (p *Peer) register() (int64, chan answer, error) {
 	defer p.mu.Unlock()
 	if p.stopped {
 		return 0, nil, ErrClosed
-	}
-	if len(p.calls) >= maxCalls {
-		e := NewError(CodeOverloaded, fmt.Sprintf("%d calls to the host are unanswered; await some first", maxCalls))
-		e.Data.Retryable = true
-		return 0, nil, e
 	}
 	id := p.nextID
 	p.nextID++

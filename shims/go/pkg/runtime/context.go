@@ -14,7 +14,7 @@ import (
 // Context is everything a handler is given. It is a [context.Context] as well.
 // The zero value, with fields set at will, serves in a function's own tests.
 type Context struct {
-	// Input is the request body.
+	// Input is the request body, empty if that is no object (Bind reads any).
 	Input map[string]any
 	// Auth is the authenticated user, nil without a token.
 	Auth *Auth

@@ -103,7 +103,7 @@ func details(e *Error) json.RawMessage {
 		return nil
 	}
 	if len(text) > maxDetails {
-		return json.RawMessage(fmt.Sprintf(`{"details":"[cut, %d bytes]"}`, len(text)))
+		return json.RawMessage(fmt.Sprintf(`{"dropped":"%d bytes of fields, at most %d are sent"}`, len(text), maxDetails))
 	}
 	return text
 }

@@ -8,20 +8,26 @@ import (
 // Handler is the entry of a function.
 type Handler func(ctx *Context) (any, error)
 
-// Options are what a built function tells of itself besides its handler.
-type Options struct {
-	// Schema is the package's Schema variable, nil for none.
-	Schema any
-	// Capture installs a hook on writes to standard output and error. Only the
-	// build step can offer one; without it printing is captured by pipes.
-	Capture func(hook func(fd int, text []byte) bool)
+// joined is this process's place at the host. It is taken before the
+// function's own variables and init functions run, so that these find neither
+// the token nor the protocol's stream, and so that what they print is sent.
+var joined *shim.Worker
+
+func init() {
+	if shim.Invited() {
+		joined = shim.Join()
+		joined.Capture()
+	}
 }
 
-// Serve joins the host and runs handler for each invocation. It does not
-// return. Functions need not call it: the build step writes the main function
-// that does.
-func Serve(handler Handler, options Options) {
-	shim.Main(&shim.Function{
+// Serve runs handler for each invocation; schema is the package's Schema
+// variable, nil for none. It does not return. Functions need not call it: the
+// build step writes the main function that does.
+func Serve(handler Handler, schema any) {
+	if joined == nil {
+		joined = shim.Join() // says how this program is meant to be started
+	}
+	joined.Serve(&shim.Function{
 		Handle: func(inv *shim.Invocation) (any, *wire.Error) {
 			output, err := handler(newContext(inv))
 			if err != nil {
@@ -29,7 +35,6 @@ func Serve(handler Handler, options Options) {
 			}
 			return output, nil
 		},
-		Schema:  options.Schema,
-		Capture: options.Capture,
+		Schema: schema,
 	})
 }

@@ -42,8 +42,10 @@ var all = ops{
 	"wait":    wait,
 	"deaf":    deaf,
 	"ticks":   ticks,
-	"big":     func(ctx *runtime.Context) (any, error) { return string(make([]byte, int(ctx.Input["n"].(float64)))), nil },
-	"nan":     func(*runtime.Context) (any, error) { return map[string]any{"items": []any{1, math.NaN()}}, nil },
+	"big": func(ctx *runtime.Context) (any, error) {
+		return string(make([]byte, int(ctx.Input["n"].(float64)))), nil
+	},
+	"nan": func(*runtime.Context) (any, error) { return map[string]any{"items": []any{1, math.NaN()}}, nil },
 	"chan": func(*runtime.Context) (any, error) {
 		return struct {
 			Pipe any `json:"pipe"`
