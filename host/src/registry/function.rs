@@ -7,6 +7,7 @@ use crate::config::secret::Secret;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Everything a call needs to know of a function. One with a problem is listed, never run.
@@ -32,7 +33,7 @@ pub struct Function {
     pub env: BTreeMap<String, Secret>,
     pub description: Option<String>,
     /// Changes with code, manifest, environment and dependencies; empty when there is a problem.
-    pub revision: String,
+    pub revision: Arc<str>,
     pub problem: Option<Problem>,
 }
 

@@ -88,8 +88,8 @@ impl Registry {
     /// The function that a wrong name was probably meant to be.
     pub fn suggest(&self, name: &str) -> Option<&str> {
         // Nobody's slip is longer than the longest name, and comparing costs length × length.
-        let name = name.get(..function::LONGEST_NAME).unwrap_or(name);
-        closest(name, self.functions.keys().map(String::as_str))
+        let name: String = name.chars().take(function::LONGEST_NAME).collect();
+        closest(&name, self.functions.keys().map(String::as_str))
     }
 }
 
@@ -139,11 +139,11 @@ fn complete(draft: Draft, config: &FunctionsConfig, root: &Path, shared: &Shared
     let mut env = config.env.clone();
     env.extend(manifest.env);
     let revision = match problem {
-        Some(_) => String::new(),
+        Some(_) => "".into(),
         None => {
             let (entry, folder) = (source.entry.as_path(), source.folder.as_deref());
             let (name, runtime, manifest) = (&*name, &*source.runtime, text.as_deref());
-            revision(root, shared, &Parts { name, runtime, entry, folder, manifest, env: &env })
+            revision(root, shared, &Parts { name, runtime, entry, folder, manifest, env: &env }).into()
         }
     };
     let pool = &config.pool;
