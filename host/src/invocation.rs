@@ -11,7 +11,7 @@ use alyx_protocol::worker::Auth;
 use serde_json::value::RawValue;
 use tokio::time::Instant;
 
-use crate::registry::Function;
+use crate::registry::function::Function;
 
 /// One call of one revision of one function.
 #[derive(Debug)]

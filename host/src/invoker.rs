@@ -13,12 +13,15 @@ use parking_lot::RwLock;
 use serde_json::value::RawValue;
 use tokio::time::Instant;
 
+use crate::config::model::FunctionsConfig;
+use crate::config::secret::Variables;
 use crate::invocation::{Invocation, TraceContext};
 use crate::metrics::Metrics;
 use crate::pool::Pool;
 use crate::pool::error::{CallError, Refusal};
 use crate::pool::lease::Waited;
-use crate::registry::{Function, Problem, Registry};
+use crate::registry::Registry;
+use crate::registry::function::{Function, Problem};
 
 /// What a caller brings.
 #[derive(Debug)]
@@ -63,18 +66,26 @@ fn did_you_mean(suggestion: Option<&str>) -> String {
     suggestion.map_or_else(String::new, |name| format!("; did you mean '{name}'?"))
 }
 
+/// Where the registry was read from, to look again at a function that did not load.
+#[derive(Debug)]
+pub struct Source {
+    pub functions: FunctionsConfig,
+    pub variables: Variables,
+}
+
 /// Runs functions.
 #[derive(Debug)]
 pub struct Invoker {
     registry: RwLock<Arc<Registry>>,
+    source: Source,
     pool: Pool,
     metrics: Arc<Metrics>,
 }
 
 impl Invoker {
     #[must_use]
-    pub fn new(registry: Registry, pool: Pool, metrics: Arc<Metrics>) -> Self {
-        Invoker { registry: RwLock::new(Arc::new(registry)), pool, metrics }
+    pub fn new(registry: Registry, source: Source, pool: Pool, metrics: Arc<Metrics>) -> Self {
+        Invoker { registry: RwLock::new(Arc::new(registry)), source, pool, metrics }
     }
 
     /// The functions as they are now.
@@ -99,7 +110,9 @@ impl Invoker {
             return Err(InvokeError::NotFound { name: name.to_owned(), suggestion });
         };
         match &function.problem {
-            Some(problem) => Err(InvokeError::Disabled { name: name.to_owned(), problem: problem.clone() }),
+            Some(problem) => {
+                Err(InvokeError::Disabled { name: name.to_owned(), problem: problem.clone() })
+            }
             None => Ok(function.clone()),
         }
     }
@@ -117,7 +130,11 @@ impl Invoker {
         Outcome { result, timing }
     }
 
-    async fn run(&self, invocation: &Arc<Invocation>, input: Bytes) -> (Result<Bytes, InvokeError>, Timing) {
+    async fn run(
+        &self,
+        invocation: &Arc<Invocation>,
+        input: Bytes,
+    ) -> (Result<Bytes, InvokeError>, Timing) {
         let function = &invocation.function;
         let (lease, waited) = match self.pool.checkout(invocation).await {
             Ok(checkout) => checkout,
@@ -129,18 +146,29 @@ impl Invoker {
         let began = Instant::now();
         let result = lease.invoke(invocation, input).await;
         let timing = Timing { waited, run: began.elapsed() };
-        (result.map_err(|reason| InvokeError::Failed { function: function.clone(), reason }), timing)
+        (
+            result.map_err(|reason| InvokeError::Failed { function: function.clone(), reason }),
+            timing,
+        )
     }
 
     /// The same call on the function as it is on disk now, if it did not load and has changed.
-    fn mended(&self, result: &Result<Bytes, InvokeError>, invocation: &Invocation) -> Option<Arc<Invocation>> {
-        let Err(InvokeError::Refused { function, reason: Refusal::Load(_) }) = result else { return None };
-        let fresh = self.registry().rescan_one(&function.name)?;
-        let now = fresh.get(&function.name)?.clone();
+    fn mended(
+        &self,
+        result: &Result<Bytes, InvokeError>,
+        invocation: &Invocation,
+    ) -> Option<Arc<Invocation>> {
+        let Err(InvokeError::Refused { function, reason: Refusal::Load(_) }) = result else {
+            return None;
+        };
+        let now =
+            Registry::rescan_one(&self.source.functions, &self.source.variables, &function.name)?;
         if now.revision == function.revision || now.problem.is_some() {
             return None;
         }
         tracing::info!(function = %function.name, "function changed on disk; trying its new revision");
+        let fresh = self.registry().replacing(&function.name, Some(now));
+        let now = fresh.get(&function.name)?.clone();
         *self.registry.write() = Arc::new(fresh);
         Some(Arc::new(Invocation {
             request_id: invocation.request_id.clone(),

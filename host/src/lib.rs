@@ -20,5 +20,5 @@ pub mod sandbox;
 pub mod runtime;
 pub mod metrics;
 pub mod invocation;
-#[path = "registry_stub.rs"] pub mod registry;
+pub mod registry;
 pub mod config;

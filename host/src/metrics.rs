@@ -75,14 +75,27 @@ impl Metrics {
     fn register(&self) {
         let mut registry = self.registry.lock();
         registry.register("function_invocations", "Calls by outcome", self.invocations.clone());
-        registry.register_with_unit("function_duration", "Time of each part of a call", Unit::Seconds, self.durations.clone());
+        registry.register_with_unit(
+            "function_duration",
+            "Time of each part of a call",
+            Unit::Seconds,
+            self.durations.clone(),
+        );
         registry.register("function_pool_size", "Workers by state", self.pool_size.clone());
         registry.register("queue_depth", "Calls that wait for a worker", self.queue_depth.clone());
         registry.register("worker_starts", "Workers that said hello", self.starts.clone());
         registry.register("worker_deaths", "Workers that ended, by reason", self.deaths.clone());
         registry.register("http_requests", "Answers by status", self.requests.clone());
-        registry.register("log_dropped", "Log lines over an invocation's budget", self.log_dropped.clone());
-        registry.register("protocol_errors", "Rules of the protocol that shims broke", self.protocol_errors.clone());
+        registry.register(
+            "log_dropped",
+            "Log lines over an invocation's budget",
+            self.log_dropped.clone(),
+        );
+        registry.register(
+            "protocol_errors",
+            "Rules of the protocol that shims broke",
+            self.protocol_errors.clone(),
+        );
     }
 
     /// The handles of one function.
@@ -131,10 +144,15 @@ pub struct FunctionMetrics {
 impl FunctionMetrics {
     fn new(all: &Metrics, function: &str, runtime: &str) -> Self {
         let labels = |name: &'static str, value: &str| {
-            vec![("function", function.to_owned()), ("runtime", runtime.to_owned()), (name, value.to_owned())]
+            vec![
+                ("function", function.to_owned()),
+                ("runtime", runtime.to_owned()),
+                (name, value.to_owned()),
+            ]
         };
         let count = |status| all.invocations.get_or_create(&labels("status", status)).clone();
-        let phases = PHASES.map(|phase| all.durations.get_or_create(&labels("phase", phase)).clone());
+        let phases =
+            PHASES.map(|phase| all.durations.get_or_create(&labels("phase", phase)).clone());
         FunctionMetrics { ok: count("ok"), error: count("error"), phases }
     }
 

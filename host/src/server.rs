@@ -18,7 +18,7 @@ use tokio::time::{Instant, timeout};
 use crate::config::Config;
 use crate::config::model::{Backend, Network, PoolConfig, SandboxMode};
 use crate::http::{self, App, Cors};
-use crate::invoker::Invoker;
+use crate::invoker::{self, Invoker};
 use crate::metrics::Metrics;
 use crate::pool::error::Refusal;
 use crate::pool::state::Rules;
@@ -39,13 +39,19 @@ const TOOLCHAIN_ENV: [&str; 8] =
 /// Why the host does not start.
 #[derive(Debug, thiserror::Error)]
 pub enum ServerError {
-    #[error("cannot listen on {address}: {source}; is another server running? choose one with --port or server.port")]
+    #[error(
+        "cannot listen on {address}: {source}; is another server running? choose one with --port or server.port"
+    )]
     Listen { address: String, source: std::io::Error },
-    #[error("functions.backend: '{0}' needs the container launcher, which this version does not have; set it to 'process' or 'auto'")]
+    #[error(
+        "functions.backend: '{0}' needs the container launcher, which this version does not have; set it to 'process' or 'auto'"
+    )]
     Backend(&'static str),
     #[error("functions.{key}: '{value}' cannot be enforced by this version; set it to '{instead}'")]
     Confinement { key: &'static str, value: &'static str, instead: &'static str },
-    #[error("cannot make the folder for sockets and workers: {0}; set TMPDIR to a folder you may write to")]
+    #[error(
+        "cannot make the folder for sockets and workers: {0}; set TMPDIR to a folder you may write to"
+    )]
     RunDir(std::io::Error),
     #[error("cannot unpack the shims to '{folder}': {source}")]
     Shims { folder: PathBuf, source: std::io::Error },
@@ -70,16 +76,22 @@ impl Host {
     /// [`ServerError`].
     pub async fn start(config: &Config, warm: bool) -> Result<Self, ServerError> {
         refuse_unsupported(config)?;
-        let registry = Registry::scan(config);
-        for warning in config.warnings.iter().chain(registry.warnings()) {
+        let registry = Registry::scan(&config.functions, &config.variables);
+        for warning in config.warnings.iter().chain(&registry.warnings) {
             tracing::warn!("{warning}");
         }
         report_problems(&registry);
         let metrics = Metrics::new();
-        let temporary = config.variables.get("TMPDIR").map_or_else(|| PathBuf::from("/tmp"), PathBuf::from);
-        let run_dir = RunDir::create(&temporary, &instance(&config.folder)).map_err(ServerError::RunDir)?;
+        let temporary =
+            config.variables.get("TMPDIR").map_or_else(|| PathBuf::from("/tmp"), PathBuf::from);
+        let run_dir =
+            RunDir::create(&temporary, &instance(&config.folder)).map_err(ServerError::RunDir)?;
+        let source = invoker::Source {
+            functions: config.functions.clone(),
+            variables: config.variables.clone(),
+        };
         let pool = pools(config, &registry, &run_dir, &metrics, warm).await?;
-        let invoker = Arc::new(Invoker::new(registry, pool, metrics.clone()));
+        let invoker = Arc::new(Invoker::new(registry, source, pool, metrics.clone()));
         Ok(Host { invoker, metrics, _run_dir: run_dir })
     }
 
@@ -114,9 +126,12 @@ pub async fn serve(config: &Config, verbose: bool) -> Result<(), ServerError> {
     };
     announce(&listener, &host);
     let (stop, stopped) = watch::channel(false);
-    let mut serving = tokio::spawn(http::listen::serve(listener, http::router(app.clone(), &cors), stopped));
+    let mut serving =
+        tokio::spawn(http::listen::serve(listener, http::router(app.clone(), &cors), stopped));
     signals.next().await;
-    tracing::info!("stopping; calls under way may take up to {DRAIN:?}, a second signal ends at once");
+    tracing::info!(
+        "stopping; calls under way may take up to {DRAIN:?}, a second signal ends at once"
+    );
     app.draining.store(true, Ordering::Relaxed);
     stop.send_replace(true);
     let drained = async {
@@ -141,7 +156,10 @@ struct Signals {
 impl Signals {
     fn catch() -> Result<Self, ServerError> {
         let catch = |kind| signal(kind).map_err(ServerError::Signals);
-        Ok(Signals { terminate: catch(SignalKind::terminate())?, interrupt: catch(SignalKind::interrupt())? })
+        Ok(Signals {
+            terminate: catch(SignalKind::terminate())?,
+            interrupt: catch(SignalKind::interrupt())?,
+        })
     }
 
     async fn next(&mut self) {
@@ -187,7 +205,8 @@ async fn pools(
     warm: bool,
 ) -> Result<Pool, ServerError> {
     let cache = config.folder.join(".alyx/cache");
-    let shims = shims::unpack(&cache).map_err(|source| ServerError::Shims { folder: cache.clone(), source })?;
+    let shims = shims::unpack(&cache)
+        .map_err(|source| ServerError::Shims { folder: cache.clone(), source })?;
     let exe = std::env::current_exe().map_err(ServerError::Launcher)?;
     let launcher = ProcessLauncher::start(exe, run_dir.workers()).map_err(ServerError::Launcher)?;
     let directory = [&config.functions.path, &config.folder].into_iter().find(|dir| dir.is_dir());
@@ -198,7 +217,11 @@ async fn pools(
         limits: Limits::default(),
         queue_timeout: config.functions.pool.queue_timeout,
     };
-    let path: Vec<_> = config.variables.get("PATH").map(|p| std::env::split_paths(p).collect()).unwrap_or_default();
+    let path: Vec<_> = config
+        .variables
+        .get("PATH")
+        .map(|p| std::env::split_paths(p).collect())
+        .unwrap_or_default();
     let known = |name: &&str| config.variables.get(name).is_some();
     let toolchain_env: Vec<_> = TOOLCHAIN_ENV
         .iter()
@@ -206,7 +229,11 @@ async fn pools(
         .map(|name| ((*name).to_owned(), config.variables.get(name).unwrap_or_default().to_owned()))
         .collect();
     // Only runtimes with functions: nobody waits for, or hears of, a language they do not use.
-    let used = config.functions.runtimes.iter().filter(|(name, _)| registry.iter().any(|f| *f.runtime == ***name));
+    let used = config
+        .functions
+        .runtimes
+        .iter()
+        .filter(|(name, _)| registry.iter().any(|f| *f.runtime == ***name));
     let found = used.map(|(name, runtime)| {
         let source = Source {
             name,
@@ -257,8 +284,12 @@ fn announce(listener: &TcpListener, host: &Host) {
     let registry = host.invoker.registry();
     let count = registry.iter().count();
     match listener.local_addr() {
-        Ok(address) => tracing::info!("serving {count} functions at http://{address}/api/functions"),
+        Ok(address) => {
+            tracing::info!("serving {count} functions at http://{address}/api/functions")
+        }
         Err(error) => tracing::warn!("serving {count} functions at an unknown address: {error}"),
     }
-    tracing::warn!("functions run as local processes of this user and are not confined yet: run only code you trust");
+    tracing::warn!(
+        "functions run as local processes of this user and are not confined yet: run only code you trust"
+    );
 }

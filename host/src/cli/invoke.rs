@@ -44,7 +44,8 @@ pub(crate) struct Invoke {
 pub(crate) async fn run(options: Invoke) -> Result<(), Failure> {
     let config = options.config.load()?;
     let input = Bytes::from(read_input(&options.data)?);
-    json::check(&input, DEPTH).map_err(|e| Failure::usage(format!("--data is not acceptable JSON: {e}")))?;
+    json::check(&input, DEPTH)
+        .map_err(|e| Failure::usage(format!("--data is not acceptable JSON: {e}")))?;
     match connect(&config).await? {
         Some(server) => remote(server, &options, input).await,
         None => {
@@ -72,13 +73,18 @@ async fn connect(config: &Config) -> Result<Option<(String, TcpStream)>, Failure
         Ok(Ok(stream)) => stream,
         _ => return Ok(None),
     };
-    let asked = timeout(CONNECT, send(stream, &address, Request::get("/health"), Bytes::new())).await;
+    let asked =
+        timeout(CONNECT, send(stream, &address, Request::get("/health"), Bytes::new())).await;
     let name = match &asked {
-        Ok(Ok((_, body))) => serde_json::from_slice::<Value>(body).ok().and_then(|v| v["name"].as_str().map(str::to_owned)),
+        Ok(Ok((_, body))) => serde_json::from_slice::<Value>(body)
+            .ok()
+            .and_then(|v| v["name"].as_str().map(str::to_owned)),
         _ => None,
     };
     if name.as_deref() != Some("alyx") {
-        let what = format!("{address} answers but is not alyx; set server.port to where alyx listens, or to a free port");
+        let what = format!(
+            "{address} answers but is not alyx; set server.port to where alyx listens, or to a free port"
+        );
         return Err(Failure::failed(what));
     }
     let stream = TcpStream::connect(&address).await.map_err(Failure::failed)?;
@@ -91,17 +97,23 @@ async fn send(
     request: hyper::http::request::Builder,
     body: Bytes,
 ) -> Result<(hyper::StatusCode, Bytes), Failure> {
-    let (mut sender, connection) =
-        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(Failure::failed)?;
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
+        .await
+        .map_err(Failure::failed)?;
     tokio::spawn(connection);
-    let request = request.header(header::HOST, address).body(Full::new(body)).map_err(Failure::usage)?;
+    let request =
+        request.header(header::HOST, address).body(Full::new(body)).map_err(Failure::usage)?;
     let answer = sender.send_request(request).await.map_err(Failure::failed)?;
     let status = answer.status();
     let body = answer.into_body().collect().await.map_err(Failure::failed)?;
     Ok((status, body.to_bytes()))
 }
 
-async fn remote((address, stream): (String, TcpStream), options: &Invoke, input: Bytes) -> Result<(), Failure> {
+async fn remote(
+    (address, stream): (String, TcpStream),
+    options: &Invoke,
+    input: Bytes,
+) -> Result<(), Failure> {
     let mut request = Request::post(format!("/api/functions/{}", options.name));
     request = request.header(header::CONTENT_TYPE, "application/json");
     if let Some(token) = &options.token {
@@ -109,7 +121,11 @@ async fn remote((address, stream): (String, TcpStream), options: &Invoke, input:
     }
     let (status, body) = send(stream, &address, request, input).await?;
     print(&body);
-    if status.is_success() { Ok(()) } else { Err(Failure::failed(format!("the call failed with status {status}"))) }
+    if status.is_success() {
+        Ok(())
+    } else {
+        Err(Failure::failed(format!("the call failed with status {status}")))
+    }
 }
 
 async fn local(config: &Config, options: &Invoke, input: Bytes) -> Result<(), Failure> {
@@ -117,7 +133,8 @@ async fn local(config: &Config, options: &Invoke, input: Bytes) -> Result<(), Fa
     let input = crate::http::input::check(input);
     let result = match (input, host.invoker.find(&options.name)) {
         (Ok(input), Ok(function)) => {
-            let trigger = serde_json::value::to_raw_value(&serde_json::json!({"type": "cli"})).map_err(Failure::failed)?;
+            let trigger = serde_json::value::to_raw_value(&serde_json::json!({"type": "cli"}))
+                .map_err(Failure::failed)?;
             let request_id = Uuid::now_v7().to_string();
             let request = invoker::Request { request_id, trigger, auth: None, trace: None, input };
             host.invoker.invoke(function, request).await.result.map_err(|e| ApiError::of(&e, true))
@@ -131,7 +148,12 @@ async fn local(config: &Config, options: &Invoke, input: Bytes) -> Result<(), Fa
             print(&value);
             Ok(())
         }
-        Err(error) => Err(Failure::failed(format!("{} ({}): {}", error.code, error.status.as_u16(), error.message))),
+        Err(error) => Err(Failure::failed(format!(
+            "{} ({}): {}",
+            error.code,
+            error.status.as_u16(),
+            error.message
+        ))),
     }
 }
 

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::cli::{ConfigFile, Failure};
 use crate::config::Config;
 use crate::pool::error::Refusal;
-use crate::registry::Function;
+use crate::registry::function::Function;
 use crate::server::Host;
 
 /// Functions that are loaded at the same time.
@@ -50,7 +50,12 @@ pub(crate) async fn run(options: List) -> Result<(), Failure> {
     Ok(())
 }
 
-async fn status(host: &Host, config: &Config, function: &std::sync::Arc<Function>, no_load: bool) -> Row {
+async fn status(
+    host: &Host,
+    config: &Config,
+    function: &std::sync::Arc<Function>,
+    no_load: bool,
+) -> Row {
     let row = |status, detail: String| Row { status, detail };
     if let Some(problem) = &function.problem {
         return row("disabled", problem.to_string());
@@ -61,7 +66,8 @@ async fn status(host: &Host, config: &Config, function: &std::sync::Arc<Function
     if no_load {
         return row("not checked", String::new());
     }
-    let patience = tokio::time::Instant::now() + function.timeout + config.functions.pool.queue_timeout;
+    let patience =
+        tokio::time::Instant::now() + function.timeout + config.functions.pool.queue_timeout;
     let pool = match host.invoker.pool().runtime(&function.runtime) {
         Ok(pool) => pool.clone(),
         Err(refusal) => return row("disabled", refusal.to_string()),
@@ -89,11 +95,23 @@ fn print(functions: &[std::sync::Arc<Function>], rows: &[Row], as_json: bool) {
     table.load_style(presets::NOTHING);
     table.set_header(["NAME", "RUNTIME", "REVISION", "TIMEOUT", "MEMORY", "STATUS"]);
     for (f, row) in pairs {
-        let status = if row.detail.is_empty() { row.status.into() } else { format!("{}: {}", row.status, row.detail) };
-        let revision = f.revision.trim_start_matches("sha256:").get(..12).unwrap_or_default().to_owned();
+        let status = if row.detail.is_empty() {
+            row.status.into()
+        } else {
+            format!("{}: {}", row.status, row.detail)
+        };
+        let revision =
+            f.revision.trim_start_matches("sha256:").get(..12).unwrap_or_default().to_owned();
         let memory = format!("{} MB", f.memory / (1024 * 1024));
         let timeout = format!("{:?}", f.timeout);
-        table.add_row([f.name.to_string(), f.runtime.to_string(), revision, timeout, memory, status]);
+        table.add_row([
+            f.name.to_string(),
+            f.runtime.to_string(),
+            revision,
+            timeout,
+            memory,
+            status,
+        ]);
     }
     println!("{table}");
 }

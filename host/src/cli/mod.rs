@@ -19,7 +19,11 @@ const USAGE: u8 = 2;
 
 /// Runs JavaScript, Python and Go functions behind one HTTP server.
 #[derive(Debug, Parser)]
-#[command(name = "alyx", version, after_help = "Example:\n  alyx serve\n  curl -X POST http://localhost:8090/api/functions/hello -d '{\"name\": \"Alyx\"}'")]
+#[command(
+    name = "alyx",
+    version,
+    after_help = "Example:\n  alyx serve\n  curl -X POST http://localhost:8090/api/functions/hello -d '{\"name\": \"Alyx\"}'"
+)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -34,7 +38,9 @@ enum Command {
     #[command(after_help = "Example:\n  alyx list --json")]
     List(list::List),
     /// Call a function of the running server; without one, run it once here
-    #[command(after_help = "Example:\n  alyx invoke hello --data '{\"name\": \"Alyx\"}'\n  alyx invoke hello --data @input.json\n  echo '{}' | alyx invoke hello --data -")]
+    #[command(
+        after_help = "Example:\n  alyx invoke hello --data '{\"name\": \"Alyx\"}'\n  alyx invoke hello --data @input.json\n  echo '{}' | alyx invoke hello --data -"
+    )]
     Invoke(invoke::Invoke),
 }
 
@@ -76,7 +82,8 @@ impl Failure {
 
 impl ConfigFile {
     pub(crate) fn load(&self) -> Result<Config, Failure> {
-        Config::load(self.config.as_deref(), std::path::Path::new("."), process_environment()).map_err(Failure::usage)
+        Config::load(self.config.as_deref(), std::path::Path::new("."), process_environment())
+            .map_err(Failure::usage)
     }
 }
 
@@ -86,7 +93,8 @@ pub fn run() -> ExitCode {
     let cli = Cli::parse();
     // The front, the peers and the pool share a few threads; the workers need processors too.
     let threads = std::thread::available_parallelism().map_or(2, |n| (n.get() / 2).max(2));
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build();
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build();
     let outcome = match runtime {
         Ok(runtime) => runtime.block_on(dispatch(cli.command)),
         Err(error) => Err(Failure::failed(format!("cannot start threads: {error}"))),

@@ -192,3 +192,6 @@ fn bad_name(name: &str) -> Option<String> {
     }
     name.starts_with("sqlite_").then(|| "starts with 'sqlite_', which SQLite keeps".to_owned())
 }
+
+#[cfg(test)]
+mod tests;

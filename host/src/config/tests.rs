@@ -90,3 +90,50 @@ fn every_choice_of_the_table_is_a_value_of_the_model() {
         }
     }
 }
+
+proptest::proptest! {
+    /// Whatever stands where: settings or complaints, never a panic.
+    #[test]
+    fn any_mix_of_values_loads_or_is_refused(
+        picks in proptest::collection::vec((0..KEYS.len(), 0..VALUES.len()), 1..6)
+    ) {
+        let schema = Schema::new(KEYS);
+        let mut document = Node::empty_map(Origin::Default);
+        for (key, value) in picks {
+            let path = KEYS[key].path.replace('*', "own");
+            let path: Vec<_> = path.split('.').collect();
+            let node = yaml::parse(&format!("k: {}", VALUES[value]), &yaml::in_file("f")).unwrap();
+            document.set(&path, node.get("k").unwrap().clone());
+        }
+        let variables: Variables = owned(&[("SET", "5")]).into_iter().collect();
+        match settle(&check(&schema, &document, &variables)) {
+            Ok(_) => {}
+            Err(error) => proptest::prop_assert!(!error.to_string().is_empty()),
+        }
+    }
+}
+
+const VALUES: [&str; 22] = [
+    "",
+    "null",
+    "true",
+    "0",
+    "1",
+    "-1",
+    "5.5",
+    ".nan",
+    ".inf",
+    "1e400",
+    "99999999999999999999",
+    "text",
+    "'5'",
+    "''",
+    "10s",
+    "64mb",
+    "[]",
+    "[a, 1, null]",
+    "{}",
+    "{a: b}",
+    "${SET}",
+    "${NOT_SET}",
+];

@@ -25,7 +25,13 @@ pub struct ApiError {
 impl ApiError {
     pub fn new(status: u16, code: &str, message: impl Into<String>) -> Self {
         let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        ApiError { status, code: code.into(), message: message.into(), extra: Map::new(), retry_after: None }
+        ApiError {
+            status,
+            code: code.into(),
+            message: message.into(),
+            extra: Map::new(),
+            retry_after: None,
+        }
     }
 
     #[must_use]
@@ -45,7 +51,11 @@ impl ApiError {
     }
 
     pub fn method_not_allowed() -> Self {
-        ApiError::new(405, "METHOD_NOT_ALLOWED", "this path does not take this method; see the Allow header")
+        ApiError::new(
+            405,
+            "METHOD_NOT_ALLOWED",
+            "this path does not take this method; see the Allow header",
+        )
     }
 
     pub fn of_stopping() -> Self {
@@ -53,13 +63,19 @@ impl ApiError {
     }
 
     pub fn functions_disabled() -> Self {
-        ApiError::new(503, "RUNTIME_DISABLED", "functions are disabled; set functions.enabled to true")
+        ApiError::new(
+            503,
+            "RUNTIME_DISABLED",
+            "functions are disabled; set functions.enabled to true",
+        )
     }
 
     /// What the caller of a function is told. `verbose` adds where a function does not load.
     pub fn of(error: &InvokeError, verbose: bool) -> Self {
         match error {
-            InvokeError::NotFound { .. } => ApiError::new(404, "FUNCTION_NOT_FOUND", error.to_string()),
+            InvokeError::NotFound { .. } => {
+                ApiError::new(404, "FUNCTION_NOT_FOUND", error.to_string())
+            }
             InvokeError::Disabled { name, problem } => {
                 let message = format!("function '{name}' is disabled by an error in its files");
                 let public = ApiError::new(500, "FUNCTION_LOAD_ERROR", message);
@@ -97,9 +113,8 @@ fn refused(reason: &Refusal, function: &str, verbose: bool) -> ApiError {
         Refusal::Exhausted { .. } | Refusal::QueueFull => {
             ApiError::new(503, "POOL_EXHAUSTED", message).retry_after(1)
         }
-        Refusal::CrashLoop { retry_after } => {
-            ApiError::new(503, "FUNCTION_CRASH_LOOP", message).retry_after(retry_after.as_secs() + 1)
-        }
+        Refusal::CrashLoop { retry_after } => ApiError::new(503, "FUNCTION_CRASH_LOOP", message)
+            .retry_after(retry_after.as_secs() + 1),
         Refusal::Start(_) => {
             let public = "workers of this runtime do not start; the host's log says why";
             ApiError::new(503, "RUNTIME_UNAVAILABLE", public).retry_after(5)
@@ -116,7 +131,8 @@ fn load_error(fault: &Fault, function: &str, verbose: bool) -> ApiError {
     if !verbose {
         return ApiError::new(500, "FUNCTION_LOAD_ERROR", message + "; the host's log says why");
     }
-    let mut error = ApiError::new(500, "FUNCTION_LOAD_ERROR", format!("{message}: {}", fault.message));
+    let mut error =
+        ApiError::new(500, "FUNCTION_LOAD_ERROR", format!("{message}: {}", fault.message));
     for (key, value) in [
         ("file", fault.file.clone().map(Value::from)),
         ("line", fault.line.map(Value::from)),
@@ -134,7 +150,8 @@ fn failed(reason: &CallError, function: &str, timeout: f64) -> ApiError {
     match reason {
         CallError::Thrown(error) => thrown(error),
         CallError::Deadline => {
-            let message = format!("function '{function}' did not answer within its timeout of {timeout} s");
+            let message =
+                format!("function '{function}' did not answer within its timeout of {timeout} s");
             ApiError::new(504, "FUNCTION_TIMEOUT", message)
         }
         CallError::Died(death) => {
@@ -142,11 +159,15 @@ fn failed(reason: &CallError, function: &str, timeout: f64) -> ApiError {
             ApiError::new(502, "WORKER_CRASHED", message)
         }
         CallError::TooLarge { limit, size } => {
-            ApiError::new(413, "PAYLOAD_TOO_LARGE", reason.to_string()).with("limit", *limit).with("actual", *size)
+            ApiError::new(413, "PAYLOAD_TOO_LARGE", reason.to_string())
+                .with("limit", *limit)
+                .with("actual", *size)
         }
-        CallError::Protocol(_) => {
-            ApiError::new(502, "PROTOCOL_ERROR", "the worker broke the protocol; the host's log says how")
-        }
+        CallError::Protocol(_) => ApiError::new(
+            502,
+            "PROTOCOL_ERROR",
+            "the worker broke the protocol; the host's log says how",
+        ),
     }
 }
 
@@ -157,7 +178,8 @@ fn thrown(error: &RpcError) -> ApiError {
     if error.is(ErrorCode::FrameTooLarge) {
         return ApiError::new(502, "RESPONSE_TOO_LARGE", error.message.clone());
     }
-    let own_status = details.get("status").and_then(Value::as_u64).filter(|s| (400..600).contains(s));
+    let own_status =
+        details.get("status").and_then(Value::as_u64).filter(|s| (400..600).contains(s));
     let status = match own_status {
         Some(status) if error.is(ErrorCode::FunctionError) => status as u16,
         _ if error.is(ErrorCode::FunctionError) => status_of(&code),
@@ -205,9 +227,15 @@ mod tests {
 
     #[tokio::test]
     async fn extra_members_cannot_override_code_and_message() {
-        let error = user_error(json!({"code": "EVIL", "message": "evil", "field": "email"}), "VALIDATION_ERROR");
+        let error = user_error(
+            json!({"code": "EVIL", "message": "evil", "field": "email"}),
+            "VALIDATION_ERROR",
+        );
         let body = axum::body::to_bytes(error.into_http().into_body(), 4096).await.unwrap();
         let body: Value = serde_json::from_slice(&body).unwrap();
-        assert_eq!(body, json!({"error": {"code": "VALIDATION_ERROR", "message": "m", "field": "email"}}));
+        assert_eq!(
+            body,
+            json!({"error": {"code": "VALIDATION_ERROR", "message": "m", "field": "email"}})
+        );
     }
 }

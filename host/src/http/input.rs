@@ -26,8 +26,13 @@ const DRAIN_PATIENCE: Duration = Duration::from_secs(2);
 ///
 /// # Errors
 /// 413, 408 and 400 as [`ApiError`].
-pub(crate) async fn read(headers: &HeaderMap, mut body: Body, limit: usize) -> Result<Bytes, ApiError> {
-    let announced = headers.get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<usize>().ok());
+pub(crate) async fn read(
+    headers: &HeaderMap,
+    mut body: Body,
+    limit: usize,
+) -> Result<Bytes, ApiError> {
+    let announced =
+        headers.get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<usize>().ok());
     if let Some(length) = announced.filter(|length| *length > limit) {
         drain(body).await;
         return Err(too_large(limit, Some(length)));
@@ -37,7 +42,11 @@ pub(crate) async fn read(headers: &HeaderMap, mut body: Body, limit: usize) -> R
     let mut all = BytesMut::new();
     loop {
         let frame = timeout_at(deadline, body.frame()).await.map_err(|_| {
-            ApiError::new(408, "REQUEST_TIMEOUT", format!("the body did not arrive within {BODY_PATIENCE:?}"))
+            ApiError::new(
+                408,
+                "REQUEST_TIMEOUT",
+                format!("the body did not arrive within {BODY_PATIENCE:?}"),
+            )
         })?;
         let Some(frame) = frame else { break };
         let frame = frame.map_err(|_| ApiError::new(400, "INVALID_BODY", "the body broke off"))?;
@@ -71,7 +80,8 @@ async fn drain(mut body: Body) {
 }
 
 fn too_large(limit: usize, actual: Option<usize>) -> ApiError {
-    let message = format!("the body is over the limit of {limit} bytes; raise server.max_body_size");
+    let message =
+        format!("the body is over the limit of {limit} bytes; raise server.max_body_size");
     let error = ApiError::new(413, "PAYLOAD_TOO_LARGE", message).with("limit", limit);
     match actual {
         Some(actual) => error.with("actual", actual),
@@ -96,9 +106,14 @@ pub(crate) fn check(body: Bytes) -> Result<Bytes, ApiError> {
             let message = format!("the body is a JSON {found}; a function's input is an object");
             Err(ApiError::new(400, "INVALID_INPUT", message))
         }
-        Err(error @ (JsonError::Syntax { line, column, .. } | JsonError::TooDeep { line, column, .. })) => {
+        Err(
+            error @ (JsonError::Syntax { line, column, .. }
+            | JsonError::TooDeep { line, column, .. }),
+        ) => {
             let message = format!("the body is not acceptable JSON: {error}");
-            Err(ApiError::new(400, "INVALID_JSON", message).with("line", line).with("column", column))
+            Err(ApiError::new(400, "INVALID_JSON", message)
+                .with("line", line)
+                .with("column", column))
         }
     }
 }
@@ -108,7 +123,8 @@ mod tests {
     use super::*;
 
     fn code(body: &'static str) -> String {
-        check(Bytes::from_static(body.as_bytes())).map_or_else(|e| e.code, |ok| String::from_utf8(ok.to_vec()).unwrap())
+        check(Bytes::from_static(body.as_bytes()))
+            .map_or_else(|e| e.code, |ok| String::from_utf8(ok.to_vec()).unwrap())
     }
 
     #[test]

@@ -24,7 +24,11 @@ const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 const REQUEST_ID_LENGTH: usize = 128;
 
 /// Calls a function.
-pub(crate) async fn invoke(State(app): State<Arc<App>>, path: RawPathParams, request: Request) -> Response<Body> {
+pub(crate) async fn invoke(
+    State(app): State<Arc<App>>,
+    path: RawPathParams,
+    request: Request,
+) -> Response<Body> {
     let name = path.iter().find(|(key, _)| *key == "name").map_or("", |(_, value)| value);
     let (parts, body) = request.into_parts();
     let request_id = request_id(&parts.headers);
@@ -39,7 +43,13 @@ pub(crate) async fn invoke(State(app): State<Arc<App>>, path: RawPathParams, req
     with_headers(answer, request_id, &timing)
 }
 
-async fn call(app: &App, name: &str, parts: &Parts, body: Body, request_id: String) -> Result<Outcome, ApiError> {
+async fn call(
+    app: &App,
+    name: &str,
+    parts: &Parts,
+    body: Body,
+    request_id: String,
+) -> Result<Outcome, ApiError> {
     if app.draining.load(Ordering::Relaxed) {
         return Err(ApiError::of_stopping());
     }
@@ -65,12 +75,16 @@ async fn call(app: &App, name: &str, parts: &Parts, body: Body, request_id: Stri
 /// The caller's id when it is short and plain, else a new one.
 fn request_id(headers: &HeaderMap) -> String {
     let given = headers.get(REQUEST_ID).and_then(|value| value.to_str().ok());
-    let fit = |id: &&str| !id.is_empty() && id.len() <= REQUEST_ID_LENGTH && id.bytes().all(|b| b.is_ascii_graphic());
+    let fit = |id: &&str| {
+        !id.is_empty() && id.len() <= REQUEST_ID_LENGTH && id.bytes().all(|b| b.is_ascii_graphic())
+    };
     given.filter(fit).map_or_else(|| Uuid::now_v7().to_string(), str::to_owned)
 }
 
 fn trace(headers: &HeaderMap) -> Option<TraceContext> {
-    let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok()).map(str::to_owned);
+    let text = |name| {
+        headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok()).map(str::to_owned)
+    };
     let traceparent = text("traceparent").filter(|value| value.len() >= 55)?;
     Some(TraceContext { traceparent, tracestate: text("tracestate") })
 }
@@ -113,7 +127,8 @@ fn log(error: &InvokeError, request_id: &str, function: &str) {
     match error {
         InvokeError::NotFound { .. } => tracing::debug!(request_id, function, "{error}"),
         InvokeError::Failed { reason: crate::pool::error::CallError::Thrown(thrown), .. } => {
-            let stack = thrown.data.as_ref().and_then(|data| data.stack.as_deref()).unwrap_or_default();
+            let stack =
+                thrown.data.as_ref().and_then(|data| data.stack.as_deref()).unwrap_or_default();
             tracing::warn!(request_id, function, stack, "{thrown}");
         }
         _ => tracing::warn!(request_id, function, "{error}"),

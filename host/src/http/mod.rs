@@ -66,9 +66,15 @@ pub fn router(app: Arc<App>, cors: &Cors) -> Router {
         .with_state(app)
 }
 
-async fn count(State(app): State<Arc<App>>, request: axum::extract::Request, next: Next) -> Response {
+async fn count(
+    State(app): State<Arc<App>>,
+    request: axum::extract::Request,
+    next: Next,
+) -> Response {
     let mut answer = next.run(request).await;
-    if answer.status() == StatusCode::OK && answer.headers().contains_key("access-control-allow-methods") {
+    if answer.status() == StatusCode::OK
+        && answer.headers().contains_key("access-control-allow-methods")
+    {
         *answer.status_mut() = StatusCode::NO_CONTENT;
     }
     app.metrics.http(answer.status().as_u16());

@@ -16,7 +16,8 @@ use crate::pool::error::Refusal;
 /// `GET /api/functions`: names and runtimes, nothing else.
 pub(crate) async fn list(State(app): State<Arc<App>>) -> Json<Value> {
     let registry = app.invoker.registry();
-    let functions: Vec<_> = registry.iter().map(|f| json!({"name": &*f.name, "runtime": &*f.runtime})).collect();
+    let functions: Vec<_> =
+        registry.iter().map(|f| json!({"name": &*f.name, "runtime": &*f.runtime})).collect();
     Json(json!({ "functions": functions }))
 }
 

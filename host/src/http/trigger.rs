@@ -13,7 +13,13 @@ use serde_json::value::RawValue;
 
 /// The request as JSON.
 pub(crate) fn http(method: &Method, uri: &Uri, headers: &HeaderMap, ip: IpAddr) -> Box<RawValue> {
-    let trigger = Http { kind: "http", method: method.as_str(), headers: Headers(headers), query: query(uri), ip };
+    let trigger = Http {
+        kind: "http",
+        method: method.as_str(),
+        headers: Headers(headers),
+        query: query(uri),
+        ip,
+    };
     // Strings and maps of strings: nothing here can fail to serialise.
     serde_json::value::to_raw_value(&trigger).unwrap_or_else(|_| RawValue::NULL.to_owned())
 }
@@ -35,7 +41,8 @@ impl Serialize for Headers<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(Some(self.0.keys_len()))?;
         for name in self.0.keys() {
-            let mut values = self.0.get_all(name).iter().map(|value| String::from_utf8_lossy(value.as_bytes()));
+            let mut values =
+                self.0.get_all(name).iter().map(|value| String::from_utf8_lossy(value.as_bytes()));
             let mut joined = values.next().unwrap_or_default();
             for value in values {
                 joined.to_mut().push_str(", ");

@@ -9,7 +9,7 @@ use std::time::Duration;
 use alyx_protocol::RpcError;
 
 use crate::pool::worker::{Death, without_root};
-use crate::registry::Function;
+use crate::registry::function::Function;
 use crate::runtime::BuildFault;
 
 /// Why a function could not be loaded. `file` is relative to the functions folder.
@@ -50,11 +50,15 @@ impl Fault {
 /// Why a call got no worker.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
-    #[error("no free '{runtime}' worker after {waited:?}; raise functions.pool.max_instances ({max}) or functions.pool.queue_timeout")]
+    #[error(
+        "no free '{runtime}' worker after {waited:?}; raise functions.pool.max_instances ({max}) or functions.pool.queue_timeout"
+    )]
     Exhausted { runtime: String, waited: Duration, max: usize },
     #[error("too many calls of this function are waiting")]
     QueueFull,
-    #[error("the function has crashed five times within a minute; it is tried again in {retry_after:?}")]
+    #[error(
+        "the function has crashed five times within a minute; it is tried again in {retry_after:?}"
+    )]
     CrashLoop { retry_after: Duration },
     #[error("the function does not load: {}", .0.message)]
     Load(Arc<Fault>),

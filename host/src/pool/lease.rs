@@ -7,8 +7,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use alyx_protocol::worker::{CancelParams, CancelReason, InvokeParams, Trace, invoke_frame, method};
 use alyx_protocol::ErrorCode;
+use alyx_protocol::worker::{
+    CancelParams, CancelReason, InvokeParams, Trace, invoke_frame, method,
+};
 use bytes::Bytes;
 use tokio::time::{Instant, timeout, timeout_at};
 
@@ -55,21 +57,29 @@ impl Lease {
     #[must_use]
     pub fn waited(&self, asked: Instant) -> Waited {
         let now = Instant::now();
-        let overlap = |(from, to): (Instant, Instant)| to.min(now).saturating_duration_since(from.max(asked));
+        let overlap =
+            |(from, to): (Instant, Instant)| to.min(now).saturating_duration_since(from.max(asked));
         let cold = overlap(self.worker.started);
         let load = self.worker.loaded.get().copied().map_or(Duration::ZERO, overlap);
-        Waited { queue: now.saturating_duration_since(asked).saturating_sub(cold + load), cold, load }
+        Waited {
+            queue: now.saturating_duration_since(asked).saturating_sub(cold + load),
+            cold,
+            load,
+        }
     }
 
     /// Runs the invocation; the value is the handler's result as JSON.
     ///
     /// # Errors
     /// [`CallError`]. Dropping the future cancels the call.
-    pub async fn invoke(self, invocation: &Arc<Invocation>, input: Bytes) -> Result<Bytes, CallError> {
+    pub async fn invoke(
+        self,
+        invocation: &Arc<Invocation>,
+        input: Bytes,
+    ) -> Result<Bytes, CallError> {
         let context: Context = Some(invocation.clone());
-        let called = self.worker.peer.call(context, |id| {
-            invoke_frame(id, &params(invocation), input)
-        });
+        let called =
+            self.worker.peer.call(context, |id| invoke_frame(id, &params(invocation), input));
         let call = called.map_err(|error| match error {
             peer::CallError::TooLarge { size, limit } => CallError::TooLarge { size, limit },
             peer::CallError::Closed => CallError::Died(self.death()),
@@ -114,9 +124,9 @@ fn params(invocation: &Invocation) -> InvokeParams<'_> {
 
 fn output(answer: Answer) -> Result<Bytes, CallError> {
     match answer {
-        Ok(reply) => reply.member("output").ok_or_else(|| {
-            CallError::Protocol("the answer to 'invoke' has no 'output'".into())
-        }),
+        Ok(reply) => reply
+            .member("output")
+            .ok_or_else(|| CallError::Protocol("the answer to 'invoke' has no 'output'".into())),
         Err(error) if error.is(ErrorCode::Cancelled) => Err(CallError::Deadline),
         Err(error) => Err(CallError::Thrown(error)),
     }

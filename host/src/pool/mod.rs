@@ -28,7 +28,7 @@ use crate::pool::error::Refusal;
 use crate::pool::lease::{Lease, Waited};
 use crate::pool::state::{Action, Census, Key, Rules, State};
 use crate::pool::worker::Worker;
-use crate::registry::Function;
+use crate::registry::function::Function;
 use crate::runtime::Runtime;
 use crate::sandbox::Launch;
 
@@ -74,7 +74,9 @@ impl Pool {
     /// # Errors
     /// [`Refusal`]; nothing of the call has then reached a worker.
     pub async fn checkout(&self, invocation: &Invocation) -> Result<(Lease, Waited), Refusal> {
-        self.runtime(&invocation.function.runtime)?.checkout(&invocation.function, invocation.deadline).await
+        self.runtime(&invocation.function.runtime)?
+            .checkout(&invocation.function, invocation.deadline)
+            .await
     }
 
     /// The pool of one runtime.
@@ -82,7 +84,10 @@ impl Pool {
     /// # Errors
     /// [`Refusal::Disabled`] and [`Refusal::Unavailable`].
     pub fn runtime(&self, name: &str) -> Result<&Arc<RuntimePool>, Refusal> {
-        let unknown = || Refusal::Unavailable { runtime: name.to_owned(), why: "it is not configured".into() };
+        let unknown = || Refusal::Unavailable {
+            runtime: name.to_owned(),
+            why: "it is not configured".into(),
+        };
         self.runtimes.get(name).ok_or_else(unknown)?.as_ref().map_err(Clone::clone)
     }
 
@@ -101,7 +106,8 @@ impl Pool {
         for pool in &pools {
             if timeout_at(until, pool.tasks.wait()).await.is_err() {
                 pool.kill_all();
-                let _last_moment = timeout_at(Instant::now() + RETIRE_GRACE, pool.tasks.wait()).await;
+                let _last_moment =
+                    timeout_at(Instant::now() + RETIRE_GRACE, pool.tasks.wait()).await;
             }
         }
     }
@@ -127,7 +133,10 @@ impl RuntimePool {
     #[must_use]
     pub fn new(runtime: Runtime, shared: Shared, rules: Rules, metrics: PoolMetrics) -> Arc<Self> {
         let pool = Arc::new(RuntimePool {
-            state: Mutex::new(State::new(Rules { min_warm: 0, ..rules.clone() }, StdInstant::now())),
+            state: Mutex::new(State::new(
+                Rules { min_warm: 0, ..rules.clone() },
+                StdInstant::now(),
+            )),
             runtime,
             shared,
             metrics,
@@ -166,7 +175,7 @@ impl RuntimePool {
         function: &Arc<Function>,
         deadline: Instant,
     ) -> Result<(Lease, Waited), Refusal> {
-        let key = &function.key;
+        let key = &function.revision;
         let ready = self.state.lock().try_acquire(key, StdInstant::now());
         if let Some(worker) = ready {
             return Ok((Lease { pool: self.clone(), worker }, Waited::default()));
@@ -187,11 +196,13 @@ impl RuntimePool {
                 granted.unwrap_or(Err(Refusal::Stopping))?
             }
             Err(_) if patience == deadline => return Err(Refusal::Deadline),
-            Err(_) => return Err(Refusal::Exhausted {
-                runtime: self.runtime.name.clone(),
-                waited: asked.elapsed(),
-                max: self.rules.max_instances,
-            }),
+            Err(_) => {
+                return Err(Refusal::Exhausted {
+                    runtime: self.runtime.name.clone(),
+                    waited: asked.elapsed(),
+                    max: self.rules.max_instances,
+                });
+            }
         };
         let waited = lease.waited(asked);
         Ok((lease, waited))
@@ -321,7 +332,7 @@ async fn keep_time(pool: std::sync::Weak<RuntimePool>) {
 }
 
 async fn load(pool: Arc<RuntimePool>, number: u64, worker: Arc<Worker>, function: Arc<Function>) {
-    let loaded = match pool.runtime.loadable(&function.entry, &function.root, &function.revision).await {
+    let loaded = match pool.runtime.loadable(&function).await {
         Ok(path) => worker.load(&function, &path.to_string_lossy(), function.timeout).await,
         Err(fault) => Err(error::Fault::from_build(fault, &function)),
     };

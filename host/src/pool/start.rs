@@ -66,7 +66,8 @@ async fn start(pool: &Arc<RuntimePool>, number: u64) -> Result<Started, String> 
     env.push(("ALYX_TOKEN".into(), socket.token().to_owned()));
     let directory = pool.shared.directory.clone();
     let spec = LaunchSpec { worker: name.to_string(), command, env, directory };
-    let Sandbox { lines, handle } = pool.shared.launcher.launch(spec).await.map_err(|e| e.to_string())?;
+    let Sandbox { lines, handle } =
+        pool.shared.launcher.launch(spec).await.map_err(|e| e.to_string())?;
     let tail = Arc::new(Tail::default());
     let output = tokio::spawn(log_output(name.clone(), lines, tail.clone()));
     let greeted = tokio::select! {
@@ -107,7 +108,10 @@ fn token() -> Result<String, String> {
 async fn heartbeat(pool: &Arc<RuntimePool>, worker: &Worker) -> std::convert::Infallible {
     loop {
         tokio::time::sleep(PING_INTERVAL).await;
-        if pool.is_idle(worker.number) && !worker.ping(PING_PATIENCE).await && pool.is_idle(worker.number) {
+        if pool.is_idle(worker.number)
+            && !worker.ping(PING_PATIENCE).await
+            && pool.is_idle(worker.number)
+        {
             worker.kill(KillReason::Silent);
         }
     }

@@ -16,21 +16,21 @@ use crate::pool::error::{Fault, Refusal};
 const QUEUE: usize = 4096;
 /// A function that is served gets one more worker only when a call has waited this long: short
 /// bursts are cheaper to queue than to spread.
-const PATIENCE: Duration = Duration::from_millis(5);
+const PATIENCE: Duration = Duration::from_millis(20);
 /// Failed starts in a row after which waiting calls are told.
 const START_FAILURES: u32 = 3;
 
-/// Function name and revision.
-pub(crate) type Key = Arc<(String, String)>;
+/// A function's revision, which differs from that of every other function.
+pub(crate) type Key = Arc<str>;
 
 /// What the configuration asks of one runtime's pool.
 #[derive(Debug, Clone)]
-pub(crate) struct Rules {
-    pub(crate) min_warm: usize,
-    pub(crate) max_instances: usize,
-    pub(crate) idle_timeout: Duration,
+pub struct Rules {
+    pub min_warm: usize,
+    pub max_instances: usize,
+    pub idle_timeout: Duration,
     /// Calls one worker takes until its shim has said otherwise.
-    pub(crate) credit: u32,
+    pub credit: u32,
 }
 
 /// What is to be done about an event.
@@ -46,7 +46,6 @@ pub(crate) enum Action<W, F, T> {
     Grant(T, W),
     Refuse(T, Refusal),
 }
-
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Phase {
@@ -267,7 +266,13 @@ impl<W: Clone, F: Clone, T> State<W, F, T> {
     }
 
     /// A launched worker said hello.
-    pub(crate) fn started(&mut self, number: u64, handle: W, credit: u32, now: Instant) -> Actions<W, F, T> {
+    pub(crate) fn started(
+        &mut self,
+        number: u64,
+        handle: W,
+        credit: u32,
+        now: Instant,
+    ) -> Actions<W, F, T> {
         self.start_failures = 0;
         self.start_fault = None;
         let Some(slot) = self.workers.get_mut(&number) else { return vec![Action::Retire(handle)] };
@@ -282,7 +287,12 @@ impl<W: Clone, F: Clone, T> State<W, F, T> {
     }
 
     /// A launch came to nothing.
-    pub(crate) fn start_failed(&mut self, number: u64, fault: &Arc<str>, now: Instant) -> Actions<W, F, T> {
+    pub(crate) fn start_failed(
+        &mut self,
+        number: u64,
+        fault: &Arc<str>,
+        now: Instant,
+    ) -> Actions<W, F, T> {
         self.workers.remove(&number);
         self.start_failures += 1;
         let backoff = Duration::from_millis(100 << self.start_failures.min(6));
@@ -359,7 +369,8 @@ impl<W: Clone, F: Clone, T> State<W, F, T> {
     /// A cancelled call has no answer yet (`true`), or now has (`false`).
     pub(crate) fn suspend(&mut self, number: u64, suspended: bool) {
         let Some(slot) = self.workers.get_mut(&number) else { return };
-        slot.suspended = if suspended { slot.suspended + 1 } else { slot.suspended.saturating_sub(1) };
+        slot.suspended =
+            if suspended { slot.suspended + 1 } else { slot.suspended.saturating_sub(1) };
     }
 
     /// The worker is to be replaced once its calls have ended.
@@ -382,7 +393,8 @@ impl<W: Clone, F: Clone, T> State<W, F, T> {
             if crashed {
                 route.circuit.crashed(now);
             }
-            let refusal = route.circuit.refuses(now).map(|retry_after| Refusal::CrashLoop { retry_after });
+            let refusal =
+                route.circuit.refuses(now).map(|retry_after| Refusal::CrashLoop { retry_after });
             let (key, mut actions) = (key.clone(), Vec::new());
             if let Some(refusal) = refusal {
                 self.refuse_waiting(&key, &refusal, &mut actions);
@@ -411,7 +423,8 @@ impl<W: Clone, F: Clone, T> State<W, F, T> {
                 && matches!(slot.phase, Phase::Serving(_))
                 && now.saturating_duration_since(slot.used) >= idle_timeout
         };
-        let leaving: Vec<u64> = self.workers.iter().filter(|(_, s)| idle(s)).map(|(n, _)| *n).collect();
+        let leaving: Vec<u64> =
+            self.workers.iter().filter(|(_, s)| idle(s)).map(|(n, _)| *n).collect();
         let mut actions: Vec<_> = leaving.into_iter().filter_map(|n| self.retire(n)).collect();
         actions.extend(self.balance(now));
         actions
@@ -496,7 +509,8 @@ impl<W: Clone, F: Clone, T> State<W, F, T> {
         if !route.serving.is_empty() && now.saturating_duration_since(first.since) < PATIENCE {
             return 0;
         }
-        let known = route.serving.iter().filter_map(|n| self.workers.get(n)).map(|s| s.credit).min();
+        let known =
+            route.serving.iter().filter_map(|n| self.workers.get(n)).map(|s| s.credit).min();
         let credit = known.or(route.concurrency).unwrap_or(self.rules.credit).max(1);
         route.waiting.len().div_ceil(credit as usize).saturating_sub(route.loading)
     }
@@ -506,7 +520,10 @@ impl<W: Clone, F: Clone, T> State<W, F, T> {
     }
 
     fn longest_idle(&self) -> Option<u64> {
-        let idle = self.workers.iter().filter(|(_, s)| s.in_flight == 0 && matches!(s.phase, Phase::Serving(_)));
+        let idle = self
+            .workers
+            .iter()
+            .filter(|(_, s)| s.in_flight == 0 && matches!(s.phase, Phase::Serving(_)));
         idle.min_by_key(|(n, s)| (s.used, **n)).map(|(n, _)| *n)
     }
 
@@ -536,7 +553,9 @@ impl<W: Clone, F: Clone, T> State<W, F, T> {
     /// A worker without a call, blank or loaded.
     pub(crate) fn is_idle(&self, number: u64) -> bool {
         let slot = self.workers.get(&number);
-        slot.is_some_and(|s| s.in_flight == 0 && matches!(s.phase, Phase::Blank | Phase::Serving(_)))
+        slot.is_some_and(|s| {
+            s.in_flight == 0 && matches!(s.phase, Phase::Blank | Phase::Serving(_))
+        })
     }
 
     pub(crate) fn census(&self) -> Census {

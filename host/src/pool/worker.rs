@@ -17,7 +17,7 @@ use tokio::time::Instant;
 
 use crate::invocation::Invocation;
 use crate::pool::error::Fault;
-use crate::registry::Function;
+use crate::registry::function::Function;
 use crate::rpc::peer::{Peer, PeerClosed};
 use crate::rpc::pending::Answer;
 use crate::sandbox::output::{Line, Stream};
@@ -117,7 +117,12 @@ impl Worker {
     /// Sends one request that is for no invocation.
     ///
     /// None when the worker ended or `patience` ran out.
-    async fn ask(&self, method: &str, params: impl Serialize, patience: Duration) -> Option<Answer> {
+    async fn ask(
+        &self,
+        method: &str,
+        params: impl Serialize,
+        patience: Duration,
+    ) -> Option<Answer> {
         let call = self.peer.call(None, |id| message::request(id, method, params)).ok()?;
         tokio::time::timeout(patience, call.answer).await.ok()?.ok()
     }
@@ -131,7 +136,12 @@ impl Worker {
     ///
     /// # Errors
     /// [`Fault`] in the function's own terms.
-    pub(crate) async fn load(&self, function: &Function, path: &str, patience: Duration) -> Result<LoadResult, Fault> {
+    pub(crate) async fn load(
+        &self,
+        function: &Function,
+        path: &str,
+        patience: Duration,
+    ) -> Result<LoadResult, Fault> {
         let began = Instant::now();
         let params = LoadParams {
             function: function.name.to_string(),
@@ -145,7 +155,9 @@ impl Worker {
         // The shim bounds its own loading; the host waits a little longer before it gives up.
         let answer = self.ask(method::LOAD, &params, patience + EXIT_PATIENCE).await;
         let result = match answer {
-            Some(Ok(reply)) => reply.read().map_err(|e| fault("protocol", format!("bad answer to 'load': {e}"))),
+            Some(Ok(reply)) => {
+                reply.read().map_err(|e| fault("protocol", format!("bad answer to 'load': {e}")))
+            }
             Some(Err(error)) => Err(load_fault(&error, function)),
             None => Err(self.lost_while_loading(patience)),
         };
@@ -155,7 +167,9 @@ impl Worker {
 
     fn lost_while_loading(&self, patience: Duration) -> Fault {
         match self.death() {
-            Some(death) => fault("crash", format!("the worker ended while it loaded the function: {death}")),
+            Some(death) => {
+                fault("crash", format!("the worker ended while it loaded the function: {death}"))
+            }
             None => fault("timeout", format!("loading did not end within {patience:?}")),
         }
     }
@@ -163,7 +177,8 @@ impl Worker {
     /// Asks an idle worker to leave; kills it when it does not within `grace`.
     pub(crate) async fn retire(&self, reason: &str, grace: Duration) {
         let _asked_before = self.asked_to_leave.set(());
-        let params = ShutdownParams { grace_ms: grace.as_millis() as u64, reason: reason.to_owned() };
+        let params =
+            ShutdownParams { grace_ms: grace.as_millis() as u64, reason: reason.to_owned() };
         self.ask(method::SHUTDOWN, &params, grace).await;
         if tokio::time::timeout(grace, self.sandbox.exited()).await.is_err() {
             self.kill(KillReason::Retired);
@@ -188,7 +203,9 @@ impl Worker {
             Some(PeerClosed::Protocol(what)) => Some(what),
             _ => None,
         };
-        if protocol.is_some() || tokio::time::timeout(EXIT_PATIENCE, self.sandbox.exited()).await.is_err() {
+        if protocol.is_some()
+            || tokio::time::timeout(EXIT_PATIENCE, self.sandbox.exited()).await.is_err()
+        {
             self.sandbox.kill();
         }
         let exit = self.sandbox.exited().await;

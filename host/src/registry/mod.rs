@@ -143,7 +143,8 @@ fn complete(draft: Draft, config: &FunctionsConfig, root: &Path, shared: &Shared
         None => {
             let (entry, folder) = (source.entry.as_path(), source.folder.as_deref());
             let (name, runtime, manifest) = (&*name, &*source.runtime, text.as_deref());
-            revision(root, shared, &Parts { name, runtime, entry, folder, manifest, env: &env }).into()
+            revision(root, shared, &Parts { name, runtime, entry, folder, manifest, env: &env })
+                .into()
         }
     };
     let pool = &config.pool;

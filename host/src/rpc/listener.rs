@@ -11,7 +11,8 @@ use std::path::{Path, PathBuf};
 use alyx_protocol::limits::FRAME_BEFORE_HELLO;
 use alyx_protocol::worker::{HelloParams, HelloResult, HostInfo, method};
 use alyx_protocol::{
-    CodecError, Decoded, ErrorCode, FrameCodec, Limits, Message, OutFrame, RpcError, message, version,
+    CodecError, Decoded, ErrorCode, FrameCodec, Limits, Message, OutFrame, RpcError, message,
+    version,
 };
 use bytes::BytesMut;
 use futures_util::{SinkExt, StreamExt};
@@ -30,7 +31,9 @@ const SOCKET_PATH: usize = 107;
 pub enum ListenError {
     #[error("cannot make the socket '{path}': {source}")]
     Bind { path: PathBuf, source: io::Error },
-    #[error("the socket path '{0}' is longer than {SOCKET_PATH} bytes; set TMPDIR to a shorter folder")]
+    #[error(
+        "the socket path '{0}' is longer than {SOCKET_PATH} bytes; set TMPDIR to a shorter folder"
+    )]
     PathTooLong(PathBuf),
     #[error("the worker closed the connection before it said hello")]
     NoHello,
@@ -103,7 +106,8 @@ impl WorkerSocket {
         framed.send(message::result(id, answer)?).await?;
         let parts = framed.into_parts();
         let send_max = hello.limits.max_frame.min(limits.max_frame);
-        let agreed = Agreed { send_max, receive_max: limits.max_frame, already_read: parts.read_buf };
+        let agreed =
+            Agreed { send_max, receive_max: limits.max_frame, already_read: parts.read_buf };
         Ok(Greeted { stream: parts.io, hello, agreed })
     }
 }
@@ -138,7 +142,10 @@ where
 fn checked_hello(frame: &[u8], token: &str) -> Result<(u64, HelloParams), (Option<u64>, RpcError)> {
     let parsed = Message::parse(frame).map_err(|e| (e.id, RpcError::new(e.code, &e.message)))?;
     let Message::Request { id, method: name, params } = parsed else {
-        return Err((None, RpcError::new(ErrorCode::NotReady, "the first message must be 'hello'")));
+        return Err((
+            None,
+            RpcError::new(ErrorCode::NotReady, "the first message must be 'hello'"),
+        ));
     };
     if name != method::HELLO {
         let error = RpcError::new(ErrorCode::NotReady, format!("'{name}' came before 'hello'"));

@@ -57,7 +57,11 @@ pub(crate) async fn write_all(
     io.shutdown().await
 }
 
-async fn gather(io: &mut (impl AsyncWrite + Unpin), batch: &mut BytesMut, frame: &OutFrame) -> io::Result<()> {
+async fn gather(
+    io: &mut (impl AsyncWrite + Unpin),
+    batch: &mut BytesMut,
+    frame: &OutFrame,
+) -> io::Result<()> {
     for piece in frame.pieces() {
         if piece.len() < LARGE {
             batch.put_slice(piece);

@@ -26,7 +26,13 @@ const RECEIVE: usize = 64 * 1024;
 /// Serves what a shim sends on its own account.
 pub trait Service<C>: Send + Sync + 'static {
     /// One request. It must not block; the answer goes through `reply`, now or later.
-    fn request(&self, method: &str, params: Option<&RawValue>, calls: &Pending<C>, reply: Responder);
+    fn request(
+        &self,
+        method: &str,
+        params: Option<&RawValue>,
+        calls: &Pending<C>,
+        reply: Responder,
+    );
 
     /// One notification; an unknown one is ignored.
     fn notification(&self, method: &str, params: Option<&RawValue>, calls: &Pending<C>);
@@ -114,7 +120,10 @@ pub struct Agreed {
 impl<C: Clone + Send + 'static> Peer<C> {
     /// Takes over a connection after its handshake. The receiver tells why it ended.
     pub fn start(
-        (read, write): (impl AsyncRead + Send + Unpin + 'static, impl AsyncWrite + Send + Unpin + 'static),
+        (read, write): (
+            impl AsyncRead + Send + Unpin + 'static,
+            impl AsyncWrite + Send + Unpin + 'static,
+        ),
         agreed: Agreed,
         service: impl Service<C>,
     ) -> (Self, oneshot::Receiver<PeerClosed>) {
@@ -122,7 +131,8 @@ impl<C: Clone + Send + 'static> Peer<C> {
         let pending = Arc::new(Pending::new());
         let (closed, why) = oneshot::channel();
         let reader = Reader { pending: pending.clone(), outbox: outbox.clone(), service, bad: 0 };
-        let mut framed = FramedRead::with_capacity(read, FrameCodec::new(agreed.receive_max), RECEIVE);
+        let mut framed =
+            FramedRead::with_capacity(read, FrameCodec::new(agreed.receive_max), RECEIVE);
         framed.read_buffer_mut().unsplit(agreed.already_read);
         tokio::spawn(async move {
             let writer = outbox::write_all(write, frames);
@@ -185,7 +195,10 @@ struct Reader<C, S> {
 }
 
 impl<C: Clone, S: Service<C>> Reader<C, S> {
-    async fn run(mut self, mut framed: FramedRead<impl AsyncRead + Unpin, FrameCodec>) -> PeerClosed {
+    async fn run(
+        mut self,
+        mut framed: FramedRead<impl AsyncRead + Unpin, FrameCodec>,
+    ) -> PeerClosed {
         while let Some(decoded) = framed.next().await {
             let taken = match decoded {
                 Ok(Decoded::Frame(frame)) => self.take(&frame),
@@ -233,7 +246,8 @@ impl<C: Clone, S: Service<C>> Reader<C, S> {
 
     fn answer(&self, id: u64, answer: Result<Reply, RpcError>) -> Result<(), PeerClosed> {
         let Err(stray) = self.pending.answer(id, answer) else { return Ok(()) };
-        let what = if stray.never_asked { "an answer to a call never made" } else { "a second answer" };
+        let what =
+            if stray.never_asked { "an answer to a call never made" } else { "a second answer" };
         let what = format!("{what} (id {})", stray.id);
         self.service.violation(&what);
         if stray.fatal { Err(PeerClosed::Protocol(what)) } else { Ok(()) }

@@ -91,7 +91,12 @@ impl GoToolchain {
     }
 
     /// The binary of one revision of a function, built unless it is there.
-    pub(crate) async fn build(&self, entry: &Path, root: &Path, revision: &str) -> Result<PathBuf, BuildFault> {
+    pub(crate) async fn build(
+        &self,
+        entry: &Path,
+        root: &Path,
+        revision: &str,
+    ) -> Result<PathBuf, BuildFault> {
         let fault = |kind: &str, message: String| BuildFault {
             kind: kind.into(),
             message,
@@ -110,7 +115,9 @@ impl GoToolchain {
         let output = match tokio::time::timeout(PATIENCE, command.output()).await {
             Ok(Ok(output)) => output,
             Ok(Err(e)) => return Err(fault("build", format!("the build did not start: {e}"))),
-            Err(_) => return Err(fault("timeout", format!("the build did not end in {PATIENCE:?}"))),
+            Err(_) => {
+                return Err(fault("timeout", format!("the build did not end in {PATIENCE:?}")));
+            }
         };
         let text = String::from_utf8_lossy(&output.stdout);
         match serde_json::from_str::<Verdict>(text.lines().last().unwrap_or_default()) {
@@ -130,7 +137,11 @@ impl GoToolchain {
     fn command(&self, program: &Path) -> Command {
         let mut command = Command::new(program);
         command.env_clear().envs(self.env.iter().map(|(name, value)| (name, value)));
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true);
         command
     }
 }

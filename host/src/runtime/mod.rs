@@ -9,6 +9,7 @@ pub mod shims;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
+use crate::registry::function::Function;
 use crate::runtime::go::GoToolchain;
 
 /// A runtime that can start workers on this machine.
@@ -70,12 +71,17 @@ impl Runtime {
     /// # Errors
     /// [`Unavailable`], saying what to install.
     pub async fn find(source: Source<'_>) -> Result<Self, Unavailable> {
-        let bin = |dir: &str, name: &str| source.shims.join(dir).join("bin").join(name).into_os_string();
-        let mut env = vec![("PATH".to_owned(), join_path(source.path)), ("LANG".into(), "C.UTF-8".into())];
+        let bin =
+            |dir: &str, name: &str| source.shims.join(dir).join("bin").join(name).into_os_string();
+        let mut env =
+            vec![("PATH".to_owned(), join_path(source.path)), ("LANG".into(), "C.UTF-8".into())];
         let (version, kind) = match (source.command, source.name) {
             (Some(command), _) => {
                 let program = probe::on_path(source.path, &command[0]).ok_or_else(|| {
-                    Unavailable(format!("'{}' of runtime '{}' is not on PATH", command[0], source.name))
+                    Unavailable(format!(
+                        "'{}' of runtime '{}' is not on PATH",
+                        command[0], source.name
+                    ))
                 })?;
                 let rest = command[1..].iter().map(OsString::from);
                 let command = std::iter::once(program.into_os_string()).chain(rest).collect();
@@ -123,10 +129,11 @@ impl Runtime {
     ///
     /// # Errors
     /// [`BuildFault`] with the place in the function's source.
-    pub async fn loadable(&self, entry: &Path, root: &Path, revision: &str) -> Result<PathBuf, BuildFault> {
+    pub async fn loadable(&self, function: &Function) -> Result<PathBuf, BuildFault> {
+        let source = function.folder.as_ref().unwrap_or(&function.entry);
         match &self.kind {
-            Kind::Interpreted { .. } => Ok(entry.to_owned()),
-            Kind::Go(go) => go.build(entry, root, revision).await,
+            Kind::Interpreted { .. } => Ok(function.entry.clone()),
+            Kind::Go(go) => go.build(source, &function.root, &function.revision).await,
         }
     }
 }

@@ -50,7 +50,8 @@ pub async fn node(path: &[PathBuf]) -> Result<Found, Unavailable> {
 /// # Errors
 /// [`Unavailable`] when there is none or it is too old.
 pub async fn python(path: &[PathBuf]) -> Result<Found, Unavailable> {
-    let script = "import sys; print(sys.executable); print('.'.join(map(str, sys.version_info[:3])))";
+    let script =
+        "import sys; print(sys.executable); print('.'.join(map(str, sys.version_info[:3])))";
     let wanted = Wanted { language: "Python", least: (3, 9), install: "apt-get install python3" };
     wanted.ask(path, &["python3", "python"], &["-c", script]).await
 }
@@ -73,12 +74,19 @@ struct Wanted {
 
 impl Wanted {
     /// Runs the first of `names` that is on the path; it prints a path and a version.
-    async fn ask(&self, path: &[PathBuf], names: &[&str], args: &[&str]) -> Result<Found, Unavailable> {
-        let program = names.iter().find_map(|name| on_path(path, name)).ok_or_else(|| {
-            self.unavailable(&format!("no '{}' on PATH", names[0]))
-        })?;
+    async fn ask(
+        &self,
+        path: &[PathBuf],
+        names: &[&str],
+        args: &[&str],
+    ) -> Result<Found, Unavailable> {
+        let program = names
+            .iter()
+            .find_map(|name| on_path(path, name))
+            .ok_or_else(|| self.unavailable(&format!("no '{}' on PATH", names[0])))?;
         let shown = program.display().to_string();
-        let asked = Command::new(&program).args(args).stdin(Stdio::null()).kill_on_drop(true).output();
+        let asked =
+            Command::new(&program).args(args).stdin(Stdio::null()).kill_on_drop(true).output();
         let answer = match tokio::time::timeout(PATIENCE, asked).await {
             Ok(Ok(output)) if output.status.success() => output,
             Ok(Ok(output)) => {
@@ -86,7 +94,9 @@ impl Wanted {
                 return Err(self.unavailable(&format!("'{shown}' does not run: {why}")));
             }
             Ok(Err(e)) => return Err(self.unavailable(&format!("'{shown}' does not run: {e}"))),
-            Err(_) => return Err(self.unavailable(&format!("'{shown}' gave no answer in {PATIENCE:?}"))),
+            Err(_) => {
+                return Err(self.unavailable(&format!("'{shown}' gave no answer in {PATIENCE:?}")));
+            }
         };
         let text = String::from_utf8_lossy(&answer.stdout);
         let mut lines = text.lines();

@@ -24,7 +24,11 @@ pub struct Line {
 }
 
 /// Reads `input` to its end and sends each line.
-pub(crate) async fn lines(stream: Stream, mut input: impl AsyncRead + Unpin, to: mpsc::Sender<Line>) {
+pub(crate) async fn lines(
+    stream: Stream,
+    mut input: impl AsyncRead + Unpin,
+    to: mpsc::Sender<Line>,
+) {
     let mut buffer = vec![0; LINE];
     let mut line = Vec::new();
     let mut cut = 0usize;

@@ -151,7 +151,9 @@ fn exit_of(status: ExitStatus) -> Exit {
 #[must_use]
 pub fn become_worker(arguments: &[OsString]) -> std::io::Error {
     let [parent, program, rest @ ..] = arguments else {
-        return std::io::Error::other("worker arguments are missing; this command is for the host itself");
+        return std::io::Error::other(
+            "worker arguments are missing; this command is for the host itself",
+        );
     };
     if let Err(error) = prepare(parent) {
         return error;

@@ -76,7 +76,10 @@ fn remove_leftovers(shared: &Path, instance: &str) {
     let Ok(entries) = std::fs::read_dir(shared) else { return };
     for entry in entries.flatten() {
         let name = entry.file_name();
-        let ours = name.to_str().and_then(|n| n.strip_prefix(instance)).is_some_and(|rest| rest.starts_with('-'));
+        let ours = name
+            .to_str()
+            .and_then(|n| n.strip_prefix(instance))
+            .is_some_and(|rest| rest.starts_with('-'));
         if !ours {
             continue;
         }
@@ -101,7 +104,9 @@ mod tests {
             File::create(shared.join(name).join("lock")).unwrap();
         }
         remove_leftovers(&shared, "aa");
-        assert!(first.path.exists() && shared.join("bb-1").exists() && !shared.join("aa-1").exists());
+        assert!(
+            first.path.exists() && shared.join("bb-1").exists() && !shared.join("aa-1").exists()
+        );
         drop(first);
         assert_eq!(std::fs::read_dir(&shared).unwrap().count(), 1);
     }

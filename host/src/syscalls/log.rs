@@ -16,7 +16,12 @@ use crate::rpc::pending::Pending;
 pub const TARGET: &str = "function";
 
 /// Writes one `log` notification of `worker`.
-pub(crate) fn write(worker: &str, params: &LogParams, calls: &Pending<Option<Arc<Invocation>>>, metrics: &PoolMetrics) {
+pub(crate) fn write(
+    worker: &str,
+    params: &LogParams,
+    calls: &Pending<Option<Arc<Invocation>>>,
+    metrics: &PoolMetrics,
+) {
     let invocation = params.inv.and_then(|id| calls.context(id)).flatten();
     let mut dropped = params.dropped;
     for entry in &params.entries {
@@ -44,7 +49,8 @@ fn names(invocation: Option<&Invocation>) -> (&str, &str) {
 
 fn write_entry(worker: &str, invocation: Option<&Invocation>, entry: &LogEntry) {
     let (function, request_id) = names(invocation);
-    let fields = entry.fields.as_ref().map(|fields| serde_json::Value::Object(fields.clone()).to_string());
+    let fields =
+        entry.fields.as_ref().map(|fields| serde_json::Value::Object(fields.clone()).to_string());
     let fields = fields.as_deref();
     let source = match entry.source {
         LogSource::Ctx => None,

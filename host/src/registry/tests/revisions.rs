@@ -13,7 +13,7 @@ const FILES: &[(&str, &str)] = &[
     ("package.json", "{}"),
 ];
 
-fn revisions(project: &Project) -> (String, String) {
+fn revisions(project: &Project) -> (Arc<str>, Arc<str>) {
     let registry = project.scan();
     let revision = |name: &str| registry.get(name).unwrap().revision.clone();
     (revision("a"), revision("b"))
