@@ -38,7 +38,8 @@ pub struct Case {
     pub host: Vec<Script>,
     /// Short form of one call of the probe, id 1: what it is asked …
     pub invoke: Option<Value>,
-    /// … and what it must answer: this output,
+    /// … and what it must answer: this output (`null` counts),
+    #[serde(default, deserialize_with = "present")]
     pub output: Option<Value>,
     /// or this error,
     pub error: Option<Value>,
@@ -49,6 +50,11 @@ pub struct Case {
     /// False when the outputs of two runtimes may differ (times, for one).
     #[serde(default = "yes")]
     pub parity: bool,
+}
+
+/// Tells `output: null` from no `output`.
+fn present<'de, D: serde::Deserializer<'de>>(reader: D) -> Result<Option<Value>, D::Error> {
+    Value::deserialize(reader).map(Some)
 }
 
 fn yes() -> bool {

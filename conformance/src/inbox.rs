@@ -41,23 +41,30 @@ pub enum Event {
     Closed,
 }
 
-/// Which frame a step is about.
+/// Which frames a step is about.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Address {
     /// The answer to a request; none for `"id": null`.
     Answer(Option<u64>),
-    /// A request or a notification.
-    Call { method: String },
+    /// A request or a notification of this method.
+    Call(String),
+    /// Whatever comes.
+    Anything,
 }
 
 impl Address {
-    /// The address of a message or of a pattern for one.
+    /// The address a pattern for a message means; `$any` alone means any message.
     #[must_use]
-    pub fn of(message: &Value) -> Self {
-        match message.get("method").and_then(Value::as_str) {
-            Some(method) => Address::Call { method: method.to_owned() },
-            None => Address::Answer(message.get("id").and_then(Value::as_u64)),
+    pub fn of(pattern: &Value) -> Self {
+        match pattern.get("method").and_then(Value::as_str) {
+            _ if pattern == "$any" => Address::Anything,
+            Some(method) => Address::Call(method.to_owned()),
+            None => Address::Answer(pattern.get("id").and_then(Value::as_u64)),
         }
+    }
+
+    fn is_of(&self, message: &Value) -> bool {
+        *self == Address::Anything || *self == Address::of(message)
     }
 }
 
@@ -122,7 +129,7 @@ impl Inbox {
 
     /// Takes the oldest kept frame with this address.
     pub fn take(&mut self, address: &Address) -> Option<Received> {
-        let at = self.waiting.iter().position(|frame| Address::of(&frame.value) == *address)?;
+        let at = self.waiting.iter().position(|frame| address.is_of(&frame.value))?;
         Some(self.waiting.remove(at))
     }
 

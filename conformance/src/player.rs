@@ -120,7 +120,7 @@ impl Player<'_> {
 
     /// The shim speaks first; nothing else may come before the answer.
     async fn greet(&mut self) -> Outcome {
-        let address = Address::Call { method: "hello".into() };
+        let address = Address::Call("hello".into());
         let hello = self.wait(&address, PATIENCE).await.ok_or_else(|| {
             Box::new(Failure::new(format!("no `hello` came within {PATIENCE:?} of connecting")))
         })?;
@@ -225,7 +225,7 @@ impl Player<'_> {
         for frame in self.host.inbox.waiting() {
             let unasked = match Address::of(&frame.value) {
                 Address::Answer(None) => Some("an error with `id: null` that no step expects"),
-                Address::Call { .. } if frame.value.get("id").is_some() => {
+                Address::Call(_) if frame.value.get("id").is_some() => {
                     Some("a request that the host has not offered to serve")
                 }
                 _ => None,

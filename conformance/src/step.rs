@@ -160,8 +160,8 @@ impl Step {
             Step::Send { messages, .. } => messages.iter().try_for_each(check_message),
             Step::SendRaw { pieces, .. } => pieces.iter().try_for_each(Piece::check),
             Step::Expect { pattern, .. } | Step::ExpectNone { pattern, .. } => {
-                let addressed = pattern.get("id").is_some() || pattern.get("method").is_some();
-                if !addressed {
+                let named = |name| pattern.get(name).is_some();
+                if !named("id") && !named("method") && pattern != "$any" {
                     return Err("a pattern needs an `id` or a `method` to find its frame by".into());
                 }
                 check_pattern(&crate::outgoing::with_generated(pattern))
