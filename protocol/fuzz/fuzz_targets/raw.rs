@@ -4,6 +4,7 @@
 
 #![no_main]
 
+mod deep;
 mod stream;
 
 use alyx_protocol::codec::HEADER;
@@ -18,6 +19,7 @@ use alyx_protocol::worker::{
     LoadParams, LoadResult, ShutdownParams, UnloadResult,
 };
 use alyx_protocol::{Decoded, Members, Message, RpcError, json, message};
+use deep::Deep;
 use libfuzzer_sys::fuzz_target;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -38,6 +40,7 @@ fuzz_target!(|data: &[u8]| {
     }
     // Most random bytes are no frame: let them be a payload too.
     read(data);
+    check_depth(data);
 });
 
 fn read(payload: &[u8]) {
@@ -55,6 +58,15 @@ fn read(payload: &[u8]) {
             }
         }
         Err(fault) => assert_eq!(fault.code.number() == -32700, checked.is_err(), "{fault}"),
+    }
+}
+
+/// The check follows brackets; a parser that recurses must say the same.
+fn check_depth(data: &[u8]) {
+    if let Ok(Deep(depth)) = serde_json::from_slice(data) {
+        for limit in [0, 1, 3] {
+            assert_eq!(json::check(data, limit).is_ok(), depth <= limit, "depth {depth}");
+        }
     }
 }
 
