@@ -1,7 +1,7 @@
 """stdout and stderr of user code: to the log of the invocation that prints.
 
-Knows who is running (context) and the real streams; output outside of any
-invocation goes to those, unchanged.
+Knows who is speaking (context) and the real streams; what belongs to nobody
+goes to those, unchanged.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ class Capture(io.TextIOBase):
     def write(self, text: str, /) -> int:
         if not isinstance(text, str):
             raise TypeError(f"write() takes str, not {type(text).__name__}")
-        invocation = current.get()
-        if invocation is None or invocation.ended:
+        speaker = current.get()
+        if speaker is None or speaker.ended:
             return self._real.write(text)
-        invocation.journal.print(self._source, text)
+        speaker.journal.print(self._source, text)
         return len(text)
 
     def flush(self) -> None:

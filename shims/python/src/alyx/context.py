@@ -41,6 +41,27 @@ class Function:
         self.revision = revision
 
 
+class Served:
+    """One function revision that is ready to be called."""
+
+    __slots__ = ("add", "env", "function", "handler", "schema")
+
+    def __init__(
+        self,
+        function: Function,
+        handler: Callable[[Context], Any],
+        env: Frozen,
+        schema: dict[str, Any] | None,
+        add: Callable[[Invocation], None],
+    ) -> None:
+        self.function = function
+        self.handler = handler
+        self.env = env
+        self.schema = schema
+        # Takes an invocation to where this handler runs.
+        self.add = add
+
+
 class Auth(dict[str, "Any"]):
     """ctx.auth: the user; `ctx.auth.id` and `ctx.auth["id"]` are the same."""
 
@@ -78,51 +99,23 @@ class Request:
         self.ip: str = trigger.get("ip") or ""
 
 
-class Invocation:
-    """One call of one function, from its request to its answer."""
+class Speaker:
+    """Whose output it is that is printed: that of an invocation, or of a load."""
 
-    __slots__ = (
-        "_journal",
-        "_limits",
-        "_send",
-        "begun",
-        "cancelled",
-        "ended",
-        "env",
-        "function",
-        "handler",
-        "id",
-        "params",
-        "task",
-    )
+    __slots__ = ("_journal", "_limits", "_send", "ended", "id")
 
     def __init__(
-        self,
-        id: int,
-        function: Function,
-        handler: Callable[[Context], Any],
-        env: dict[str, str],
-        params: dict[str, Any],
-        send: Callable[[bytes], None],
-        limits: Limits,
+        self, id: int | None, send: Callable[[bytes], None], limits: Limits
     ) -> None:
         self.id = id
-        self.function = function
-        self.handler = handler
-        self.env = env
-        self.params = params
-        self.begun = False
-        self.cancelled = False
         self.ended = False
-        # The asyncio task of an `async def` handler.
-        self.task: Any = None
         self._send = send
         self._limits = limits
         self._journal: Journal | None = None
 
     @property
     def journal(self) -> Journal:
-        """Made when the function says something for the first time."""
+        """Made when something is said for the first time."""
         if self._journal is None:
             self._journal = Journal(self._send, self.id, self._limits)
         return self._journal
@@ -134,9 +127,33 @@ class Invocation:
         self.ended = True
 
 
-# The invocation that the running code belongs to. Tasks, asyncio.to_thread and
-# contextvars.copy_context() carry it on; a bare threading.Thread does not.
-current: ContextVar[Invocation | None] = ContextVar("alyx_invocation", default=None)
+# Whose code is running. Tasks, asyncio.to_thread and contextvars.copy_context()
+# carry it on; a bare threading.Thread does not.
+current: ContextVar[Speaker | None] = ContextVar("alyx_speaker", default=None)
+
+
+class Invocation(Speaker):
+    """One call of one function, from its request to its answer."""
+
+    __slots__ = ("begun", "cancelled", "params", "served", "task")
+
+    id: int
+
+    def __init__(
+        self,
+        id: int,
+        served: Served,
+        params: dict[str, Any],
+        send: Callable[[bytes], None],
+        limits: Limits,
+    ) -> None:
+        super().__init__(id, send, limits)
+        self.served = served
+        self.params = params
+        self.cancelled = False
+        # The asyncio task of an `async def` handler, and whether it runs yet.
+        self.task: Any = None
+        self.begun = False
 
 
 class Context:
@@ -161,12 +178,12 @@ class Context:
     @property
     def env(self) -> dict[str, str]:
         """The function's environment variables; read-only."""
-        return self._invocation.env
+        return self._invocation.served.env
 
     @property
     def function(self) -> Function:
         """The function's name and revision."""
-        return self._invocation.function
+        return self._invocation.served.function
 
     @property
     def log(self) -> Log:

@@ -155,9 +155,8 @@ def _fitting(details: dict[str, Any]) -> dict[str, Any]:
     size = len(codec.encode(details))
     if size <= MAX_DETAILS:
         return details
-    kept = {"status": details["status"]} if "status" in details else {}
     marker = f"extra fields of {size} bytes are over the limit of {MAX_DETAILS}"
-    return {**kept, "dropped": marker}
+    return {"dropped": marker}
 
 
 def cut(text: str, limit: int, lost: int = 0) -> str:

@@ -27,6 +27,21 @@ PREFIX = "alyx_function_"
 NEAR_MISSES = ("Handler", "HANDLER", "handle", "main", "default", "lambda_handler")
 
 
+class Source:
+    """Where a function's code is, and what it is called."""
+
+    __slots__ = ("entry", "function", "path", "revision", "root")
+
+    def __init__(
+        self, function: str, revision: str, path: str, root: str, entry: str
+    ) -> None:
+        self.function = function
+        self.revision = revision
+        self.path = path
+        self.root = root
+        self.entry = entry
+
+
 class Loaded:
     """A function that can be called."""
 
@@ -79,24 +94,23 @@ class _FromSource(SourceFileLoader):
             raise SyntaxError(str(error), (path, None, None, None)) from None
 
 
-def load(
-    function: str, revision: str, path: str, root: str, entry: str, seconds: float
-) -> Loaded:
-    """Imports the file at `path` and takes its handler; raises LoadError.
+def load(source: Source, milliseconds: float) -> Loaded:
+    """Imports the file and takes its handler; raises LoadError.
 
-    Runs in the main thread: signals work there, for the deadline and for the
-    modules that insist on it.
+    Runs in the main thread: signals work there, for the time limit (0 = none)
+    and for the modules that insist on it.
     """
-    folder = os.path.dirname(path)
-    _forget_local_modules(root)
-    _search_first_in([folder, root])
-    name = PREFIX + re.sub(r"\W", "_", f"{function}_{revision}")
+    path, folder = source.path, os.path.dirname(source.path)
+    _forget_local_modules(source.root)
+    _search_first_in([folder, source.root])
+    unique = re.sub(r"\W", "_", f"{source.function}_{source.revision}")
+    name = PREFIX + unique
     try:
-        module = _within(seconds, lambda: _import(name, path, folder))
+        module = _within(milliseconds, lambda: _import(name, path, folder))
     except BaseException as error:
         sys.modules.pop(name, None)
-        raise _load_error(error, path, root, seconds) from error
-    handler = _find_handler(module, entry, path)
+        raise _load_error(error, source, milliseconds) from error
+    handler = _find_handler(module, source.entry, path)
     return Loaded(handler, _is_async(handler), _find_schema(module, path))
 
 
@@ -116,8 +130,8 @@ def _import(name: str, path: str, folder: str) -> ModuleType:
     return module
 
 
-def _within(seconds: float, job: Callable[[], ModuleType]) -> ModuleType:
-    """Interrupts `job` when time is up, unless it hangs inside of C code."""
+def _within(milliseconds: float, job: Callable[[], ModuleType]) -> ModuleType:
+    """Interrupts `job` when time is up, unless it hangs inside of C code; 0 = never."""
     running = True
 
     def stop(number: int, frame: FrameType | None) -> None:
@@ -125,7 +139,7 @@ def _within(seconds: float, job: Callable[[], ModuleType]) -> ModuleType:
             raise _OutOfTime
 
     signal.signal(signal.SIGALRM, stop)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
+    signal.setitimer(signal.ITIMER_REAL, milliseconds / 1000)
     try:
         return job()
     finally:
@@ -222,9 +236,8 @@ def _find_schema(module: ModuleType, path: str) -> dict[str, Any] | None:
     return schema
 
 
-def _load_error(
-    error: BaseException, path: str, root: str, seconds: float
-) -> LoadError:
+def _load_error(error: BaseException, source: Source, milliseconds: float) -> LoadError:
+    path, root = source.path, source.root
     stack = stack_of(error)
     if isinstance(error, SyntaxError) and os.path.isfile(error.filename or ""):
         message = f"{type(error).__name__}: {error.msg}"
@@ -232,7 +245,7 @@ def _load_error(
         return LoadError("syntax", message, file, error.lineno, error.offset, stack)
     file, line = _last_user_line(error, path, root)
     if isinstance(error, _OutOfTime):
-        message = f"loading took longer than {seconds * 1000:.0f} ms"
+        message = f"loading took longer than {milliseconds:.0f} ms"
         return LoadError("timeout", message, file, line, None, stack)
     if isinstance(error, SystemExit):
         message = f"the module called sys.exit({error.code!r}) while it was loaded"

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 MAX_FIELD_DEPTH = 32
 MAX_REPR = 200
 LINES_IN_A_FRAME = 64
+# The level of what is printed, by where.
+LEVELS = {"stdout": "info", "stderr": "warn"}
 
 
 class Limits:
@@ -48,11 +50,9 @@ class Journal:
 
     def write(self, level: str, message: str, fields: object = None) -> None:
         """One entry of ctx.log."""
-        members = f'"level":"{level}","msg":{codec.encode(self._cut(message))}'
-        if fields:
-            members += f',"fields":{_encode_fields(fields, self._limits.entry)}'
+        extra = _encode_fields(fields, self._limits.entry) if fields else ""
         with self._lock:
-            self._emit([members])
+            self._emit([(level, self._cut(message), extra)])
 
     def print(self, source: str, text: str) -> None:
         """Text on stdout or stderr: an entry a line, once the line ends."""
@@ -65,10 +65,11 @@ class Journal:
                 return
             head, *whole, tail = text.split("\n")
             line.add(head)
-            self._emit([self._line(source, line.take())])
+            level = LEVELS[source]
+            self._emit([(level, line.take(), "")], source)
             for start in range(0, len(whole), LINES_IN_A_FRAME):
                 group = whole[start : start + LINES_IN_A_FRAME]
-                self._emit([self._line(source, self._cut(part)) for part in group])
+                self._emit([(level, self._cut(part), "") for part in group], source)
             line.add(tail)
 
     def close(self) -> None:
@@ -76,7 +77,7 @@ class Journal:
         with self._lock:
             for source, line in self._lines.items():
                 if line:
-                    self._emit([self._line(source, line.take())])
+                    self._emit([(LEVELS[source], line.take(), "")], source)
             if self._dropped:
                 self._notify(f'"entries":[],"dropped":{self._dropped}')
                 self._dropped = 0
@@ -84,21 +85,23 @@ class Journal:
     def _cut(self, text: str) -> str:
         return cut(text, self._limits.entry)
 
-    def _line(self, source: str, text: str) -> str:
-        level = "warn" if source == "stderr" else "info"
-        return f'"level":"{level}","msg":{codec.encode(text)},"source":"{source}"'
-
-    def _emit(self, entries: list[str]) -> None:
-        stamp = f'{{"ts":{int(time() * 1000)},'
+    def _emit(self, entries: list[tuple[str, str, str]], source: str = "") -> None:
+        """Sends (level, message, fields as JSON) while the budget lasts."""
+        stamp = int(time() * 1000)
+        origin = f',"source":"{source}"' if source else ""
         taken = []
-        for entry in entries:
-            self._left -= len(entry)
+        for level, text, fields in entries:
+            self._left -= _size(text) + len(fields)
             if self._left < 0:
                 # Nothing gets through any more, so what is kept has no holes.
                 self._left = 0
                 self._dropped += 1
-            else:
-                taken.append(f"{stamp}{entry}}}")
+                continue
+            extra = f',"fields":{fields}' if fields else ""
+            taken.append(
+                f'{{"ts":{stamp},"level":"{level}","msg":{codec.encode(text)}'
+                f"{extra}{origin}}}"
+            )
         if taken:
             self._notify(f'"entries":[{",".join(taken)}]')
 
@@ -174,6 +177,10 @@ class Log:
             fields = {**fields, **more} if isinstance(fields, dict) else more
         text = message if type(message) is str else _say(message, str)
         self._journal.write(level, text, fields)
+
+
+def _size(text: str) -> int:
+    return len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
 
 
 def _encode_fields(fields: object, limit: int) -> str:

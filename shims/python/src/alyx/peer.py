@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     Write = Callable[[bytes], None]
 
 MAX_ID = 2**53 - 1
+MAX_METHOD = 64
 MAX_FRAME_BEFORE_HELLO = 64 * 1024
 MAX_FRAME = 0xFFFFFF
 BAD_FRAMES_IN_A_ROW = 8
@@ -38,14 +39,17 @@ WRITE_DEADLINE = 10.0
 
 
 class Peer:
-    """Serves until the host closes; safe to use from every thread."""
+    """One connection; safe to use from every thread, read by one at a time."""
 
     def __init__(self, read_fd: int, write: Write) -> None:
-        self._read_fd = read_fd
+        self.fd = read_fd
         self._write = write
+        self._reader = 0
+        # Why the connection cannot go on, once the host broke the framing.
+        self.broken = ""
         self._decoder = codec.Decoder(MAX_FRAME_BEFORE_HELLO)
         self._bad_in_a_row = 0
-        # Answered NOT_READY until the handshake is done.
+        # Requests are answered NOT_READY until the handshake is done.
         self.ready = False
         self.max_frame = MAX_FRAME_BEFORE_HELLO
         self.requests: dict[str, Request] = {}
@@ -68,34 +72,43 @@ class Peer:
 
     # -- reading ---------------------------------------------------------
 
-    def serve(self) -> bool:
-        """Reads until the end; False when the host broke the framing."""
-        sound = self._read_all()
-        while self._pending:
-            self._pending.popitem()[1](
-                {}, wire_error("INTERNAL_ERROR", "the host left")
-            )
-        return sound
+    def read_burst(self) -> bool:
+        """Waits for bytes and serves the frames in them; False at the end.
 
-    def _read_all(self) -> bool:
+        For one thread at a time, which is the same as to say: whoever reads.
+        """
         decoder = self._decoder
-        while True:
-            size = min(max(decoder.missing, READ_MIN), READ_MAX)
-            try:
-                data = os.read(self._read_fd, size)
-            except OSError:
-                return True
-            if not data:
-                return True
-            for payload in decoder.feed(data):
-                self._receive(payload)
-            self.after_burst()
-            if decoder.unknown_kind is not None:
-                _complain(f"frame of unknown kind {decoder.unknown_kind}; closing")
-                return False
-            if self._bad_in_a_row >= BAD_FRAMES_IN_A_ROW:
-                _complain(f"{self._bad_in_a_row} frames in a row are no JSON; closing")
-                return False
+        try:
+            data = os.read(self.fd, min(max(decoder.missing, READ_MIN), READ_MAX))
+        except OSError:
+            data = b""
+        if not data:
+            return False
+        self._reader = get_ident()
+        for payload in decoder.feed(data):
+            self._receive(payload)
+        self._reader = 0
+        self.after_burst()
+        self.flush()
+        if decoder.unknown_kind is not None:
+            self.broken = f"frame of unknown kind {decoder.unknown_kind}"
+        elif self._bad_in_a_row >= BAD_FRAMES_IN_A_ROW:
+            self.broken = f"{self._bad_in_a_row} frames in a row are no JSON"
+        return not self.broken
+
+    def wait_for_end(self) -> None:
+        """Returns when the host has closed its end, read or unread."""
+        import select
+
+        ending = select.poll()
+        ending.register(self.fd, getattr(select, "POLLRDHUP", 0))
+        ending.poll()
+
+    def close(self) -> None:
+        """Tells those who wait for an answer that none will come."""
+        gone = wire_error("INTERNAL_ERROR", "the host closed the connection")
+        while self._pending:
+            self._pending.popitem()[1]({}, gone)
 
     def _receive(self, payload: bytes | None) -> None:
         if payload is None:
@@ -103,12 +116,9 @@ class Peer:
             return
         try:
             message = codec.decode(payload)
-        except RecursionError:
-            self._fail(None, "PARSE_ERROR", "JSON nested too deeply")
-            return
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             self._bad_in_a_row += 1
-            self._fail(None, "PARSE_ERROR", f"frame is no JSON: {error}")
+            self._fail(None, "PARSE_ERROR", f"invalid JSON: {error}")
             return
         self._bad_in_a_row = 0
         if type(message) is not dict:
@@ -128,28 +138,28 @@ class Peer:
         problem = None
         if message.get("jsonrpc") != "2.0":
             problem = 'jsonrpc must be "2.0"'
-        elif type(method) is not str:
-            problem = "method must be a string"
+        elif type(method) is not str or len(method) > MAX_METHOD:
+            problem = f"method must be a string of at most {MAX_METHOD} bytes"
+        elif type(params) is not dict:
+            problem = "params must be an object"
         elif known is None and "id" in message:
             problem = f"id must be an integer from 1 to {MAX_ID}"
         if problem is not None:
             self._fail(known, "INVALID_REQUEST", problem)
         elif known is not None:
             self._serve_request(known, method, params)
-        elif type(params) is dict and self.ready and method in self.notifications:
+        elif self.ready and method in self.notifications:
             try:
                 self.notifications[method](params)
             except Exception as error:  # nobody to answer to
-                _complain(f"notification '{method}' failed: {error!r}")
+                complain(f"notification '{method}' failed: {error!r}")
 
-    def _serve_request(self, id: int, method: str, params: Any) -> None:
+    def _serve_request(self, id: int, method: str, params: Params) -> None:
         serve = self.requests.get(method)
         if not self.ready:
             self._fail(id, "NOT_READY", "the handshake is not done")
         elif serve is None:
-            self._fail(id, "METHOD_NOT_FOUND", f"unknown method '{method[:64]}'")
-        elif type(params) is not dict:
-            self._fail(id, "INVALID_PARAMS", "params must be an object")
+            self._fail(id, "METHOD_NOT_FOUND", f"unknown method '{method}'")
         else:
             try:
                 serve(id, params)
@@ -213,7 +223,8 @@ class Peer:
     def send(self, data: bytes) -> None:
         """Queues a frame and sees to it that somebody writes it."""
         self._out.append(data)
-        self.flush()
+        if self._reader != get_ident():  # else at the end of the burst
+            self.flush()
 
     def flush(self) -> None:
         """Writes the queue, unless another thread does: it takes ours along.
@@ -254,7 +265,7 @@ class Peer:
                     self._write(b"".join(batch) if len(batch) > 1 else batch[0])
         except TimeoutError:
             self._lost = True
-            _complain(f"the host took no bytes for {WRITE_DEADLINE:.0f} s; leaving")
+            complain(f"the host took no bytes for {WRITE_DEADLINE:.0f} s; leaving")
             self.on_stuck()
         except OSError:  # closed: the reading thread learns of it by itself
             self._lost = True
@@ -268,7 +279,8 @@ def error_frame(id: int | None, error: dict[str, Any]) -> bytes:
     return codec.frame(codec.encode(answer))
 
 
-def _complain(text: str) -> None:
+def complain(text: str) -> None:
+    """One line for whoever reads the worker's own stderr."""
     stream = sys.__stderr__
     if stream is not None:
         stream.write(f"alyx-shim-python: {text}\n")

@@ -1,13 +1,13 @@
 """Where handlers run: eight threads for `def`, one event loop for `async def`.
 
-Knows threads, tasks and cancellation; what an answer looks like and where it
-goes is the business of `Finish`.
+Knows threads, tasks, cancellation and whose turn it is to read; what an answer
+looks like and where it goes is the business of `Finish`.
 """
 
 from __future__ import annotations
 
 import threading
-from _thread import allocate_lock
+from _thread import allocate_lock, get_ident
 from collections import deque
 from contextvars import Context as Variables
 
@@ -37,75 +37,115 @@ THREADS = 8
 
 
 class Threads:
-    """Runs `def` handlers.
+    """Runs `def` handlers, and reads while no event loop does.
 
-    The reading thread adds jobs and calls `wake` once a burst. At most one
-    sleeping thread is being woken at a time, and whoever takes a job while more
-    are left wakes the next one first. So handlers that block get up to eight
-    threads, while a burst of quick ones is run by a single thread that answers
-    with a single write, without paying for a switch per call.
+    Whoever reads also runs what it has read: a quick call costs no switch from
+    thread to thread. Before it runs a handler it wakes one more thread, which
+    reads on if the handler blocks. At most one thread is being woken at a time,
+    so handlers that block get up to eight threads, while a burst of quick ones
+    is run by one that answers with a single write. The ninth thread is there so
+    that somebody reads when eight handlers block.
     """
 
-    def __init__(self, finish: Finish, loop: Loop) -> None:
+    def __init__(self, finish: Finish, loop: Loop, read: Callable[[], bool]) -> None:
         self._finish = finish
         self._loop = loop
-        # Bounded by the concurrency that the shim offers to the host.
+        self._read = read
+        # Taken by the thread that reads; kept for good once the loop does.
+        self._reading = allocate_lock()
+        self._successor: Callable[[], None] | None = None
+        # Both bounded by the concurrency that the shim offers to the host.
+        self._arriving: list[Invocation] = []
         self._jobs: deque[Invocation] = deque()
+        self._slots = deque(range(THREADS))  # one is taken by each running handler
         self._idle: list[Any] = []  # the lock that each sleeping thread waits on
         self._started = 0
         self._waking = False
         self._state = allocate_lock()
 
     def add(self, invocation: Invocation) -> None:
-        """Queues a call; a `wake` must follow."""
-        self._jobs.append(invocation)
+        """Takes a call that was just read; it waits for the end of the burst."""
+        self._arriving.append(invocation)
+
+    def end_burst(self) -> None:
+        """Lets the calls of a burst run: a `cancel` may have been in it as well."""
+        if self._arriving:
+            self._jobs.extend(self._arriving)
+            self._arriving.clear()
+
+    def hand_over_reading(self, successor: Callable[[], None]) -> None:
+        """Somebody else reads after the next burst: `successor` is told when."""
+        self._successor = successor
 
     def wake(self) -> None:
         """Wakes one thread, unless one is waking already or all are busy."""
-        if self._waking or not self._jobs:
+        if self._waking or not self._has_work():
             return
         with self._state:
             if self._waking:
                 return
             if self._idle:
-                sleeper = self._idle.pop()
-            elif self._started < THREADS:
-                self._started += 1
-                sleeper = None
-            else:
+                self._waking = True
+                self._idle.pop().release()
+                return
+            if self._started > THREADS:
                 return
             self._waking = True
-        if sleeper is not None:
-            sleeper.release()
-        else:
-            name = f"alyx-call-{self._started}"
-            threading.Thread(target=self._work, name=name, daemon=True).start()
+            self._started += 1
+        name = f"alyx-call-{self._started}"
+        threading.Thread(target=self._work, name=name, daemon=True).start()
+
+    def _has_work(self) -> bool:
+        return not self._reading.locked() or bool(self._jobs and self._slots)
 
     def _work(self) -> None:
-        jobs, finish = self._jobs, self._finish
         sleep = allocate_lock()
         sleep.acquire()
         while True:
             self._waking = False
-            finish.flush()  # what a thread left behind that is now blocked
-            while jobs:
-                try:
-                    invocation = jobs.popleft()
-                except IndexError:
-                    break
-                if jobs:
-                    self.wake()
-                # An answer may wait for the end of the burst only while another
-                # thread is on its way that sends it if this handler blocks.
-                if not self._waking and finish.has_unsent():
-                    finish.flush()
-                Variables().run(self._call, invocation)
-            finish.flush()
+            self._serve()
             with self._state:
-                if jobs:
+                if self._has_work():
                     continue
                 self._idle.append(sleep)
             sleep.acquire()
+
+    def _serve(self) -> None:
+        """Runs what is there, reads when nothing is, until others do both."""
+        finish = self._finish
+        while True:
+            invocation = self._take()
+            if invocation is not None:
+                self.wake()
+                # Answers may wait for the end of the burst only while another
+                # thread is on its way that sends them if this handler blocks.
+                if not self._waking and finish.has_unsent():
+                    finish.flush()
+                Variables().run(self._call, invocation)
+                self._slots.append(0)
+                continue
+            finish.flush()
+            if not self._reading.acquire(False):
+                return
+            if not self._read():
+                return
+            if self._successor is None:
+                self._reading.release()
+            else:
+                self._successor()
+
+    def _take(self) -> Invocation | None:
+        if not self._jobs:
+            return None
+        try:
+            self._slots.pop()
+        except IndexError:
+            return None
+        try:
+            return self._jobs.popleft()
+        except IndexError:
+            self._slots.append(0)
+            return None
 
     def _call(self, invocation: Invocation) -> None:
         if invocation.cancelled:
@@ -113,13 +153,12 @@ class Threads:
             return
         current.set(invocation)
         try:
-            output = invocation.handler(Context(invocation))
+            output = invocation.served.handler(Context(invocation))
         except BaseException as error:
             self._finish.raised(invocation, error)
             return
         if hasattr(output, "__await__"):  # a decorator hid an `async def`
             self._loop.add(invocation, output)
-            self._loop.wake()
         else:
             self._finish.returned(invocation, output)
 
@@ -127,16 +166,17 @@ class Threads:
 class Loop:
     """Runs `async def` handlers as tasks of one event loop in its own thread.
 
-    asyncio is imported with the first of them: it costs 35 ms.
+    The loop reads the connection itself, so a call costs no switch of threads,
+    and a handler that blocks the loop shows: pings go unanswered. asyncio is
+    imported with the first such function: it costs 35 ms.
     """
 
     def __init__(self, finish: Finish, on_late: Callable[[str], None]) -> None:
         self._finish = finish
         self._on_late = on_late
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread = 0
         self._starting = allocate_lock()
-        self._jobs: deque[tuple[Invocation, Any]] = deque()
-        self._waking = False
         self._flushing = False
 
     def start(self) -> asyncio.AbstractEventLoop:
@@ -152,15 +192,22 @@ class Loop:
                 ).start()
             return self._loop
 
-    def add(self, invocation: Invocation, awaitable: Any = None) -> None:
-        """Queues a call, or the awaitable that it has become; `wake` must follow."""
-        self._jobs.append((invocation, awaitable))
+    def read_with(self, fd: int, read: Callable[[], bool]) -> None:
+        """Reads from now on, in the loop's thread, until `read` returns False."""
+        loop = self.start()
 
-    def wake(self) -> None:
-        """Tells the loop's thread of the queued calls, once for all of them."""
-        if self._jobs and not self._waking:
-            self._waking = True
-            self.start().call_soon_threadsafe(self._begin)
+        def on_readable() -> None:
+            if not read():
+                loop.remove_reader(fd)
+
+        loop.call_soon_threadsafe(loop.add_reader, fd, on_readable)
+
+    def add(self, invocation: Invocation, awaitable: Any = None) -> None:
+        """Starts a call, or goes on with the awaitable that it has become."""
+        if get_ident() == self._thread:
+            self._begin(invocation, awaitable)
+        else:
+            self.start().call_soon_threadsafe(self._begin, invocation, awaitable)
 
     def cancel(self, invocation: Invocation) -> None:
         """Cancels the task of a running call."""
@@ -174,6 +221,7 @@ class Loop:
             invocation.task.cancel()
 
     def _run(self) -> None:
+        self._thread = get_ident()
         loop = self.start()
         while not loop.is_closed():
             try:
@@ -183,14 +231,10 @@ class Loop:
                 # the loop; it must not take the other calls with it.
                 self._on_late(f"{type(error).__name__} outside of a handler: {error}")
 
-    def _begin(self) -> None:
-        self._waking = False
-        loop = self.start()
-        while self._jobs:
-            invocation, awaitable = self._jobs.popleft()
-            token = current.set(invocation)  # the task copies it
-            invocation.task = loop.create_task(self._call(invocation, awaitable))
-            current.reset(token)
+    def _begin(self, invocation: Invocation, awaitable: Any) -> None:
+        token = current.set(invocation)  # the task copies it
+        invocation.task = self.start().create_task(self._call(invocation, awaitable))
+        current.reset(token)
 
     async def _call(self, invocation: Invocation, awaitable: Any) -> None:
         invocation.begun = True
@@ -208,7 +252,7 @@ class Loop:
     async def _run_handler(self, invocation: Invocation, awaitable: Any) -> None:
         try:
             if awaitable is None:
-                awaitable = invocation.handler(Context(invocation))
+                awaitable = invocation.served.handler(Context(invocation))
             output = await awaitable
         except BaseException as error:
             self._finish.raised(invocation, error)
