@@ -180,7 +180,10 @@ export function cut(text, limit, unseen = 0) {
   if (unseen === 0 && text.length * 3 <= limit) return text;
   const size = Buffer.byteLength(text) + unseen;
   if (size <= limit) return text;
-  const room = limit - ` …[cut, $sizebytes]`.length - 2;
-  const { read, written } = new TextEncoder().encodeInto(text, new Uint8Array(room));
-  return `${text.slice(0, read)} …[cut, ${size - written} bytes]`;
+  const room = limit - ` …[cut, ${size} bytes]`.length - 2;
+  const bytes = Buffer.from(text.slice(0, room));
+  let end = Math.min(room, bytes.length);
+  // Not inside a character.
+  while (((bytes[end] ?? 0) & 0xc0) === 0x80) end -= 1;
+  return `${bytes.toString("utf8", 0, end)} …[cut, ${size - end} bytes]`;
 }

@@ -135,11 +135,7 @@ function fieldsJson(fields) {
   } catch {
     // A cycle, a BigInt or a toJSON that throws: the careful way below marks it.
   }
-  try {
-    return JSON.stringify(legible(fields, [])) ?? "{}";
-  } catch {
-    return '{"…":"[unreadable]"}';
-  }
+  return JSON.stringify(legibleMembers(fields, [fields]));
 }
 
 const MAX_FIELD_DEPTH = 32;
@@ -159,16 +155,25 @@ function legible(value, above) {
   if (above.includes(value)) return "[cycle]";
   if (above.length >= MAX_FIELD_DEPTH) return "[too deep]";
   const inside = [...above, value];
-  try {
-    if (value instanceof Error) {
-      return legible(Object.assign({ name: value.name, message: value.message }, value), inside);
+  if ("toJSON" in value && typeof value.toJSON === "function") return legible(value.toJSON(), inside);
+  if (Array.isArray(value) || value instanceof Set) return [...value].map((item) => legible(item, inside));
+  return legibleMembers(value, inside);
+}
+
+/**
+ * @param {object} value
+ * @param {object[]} inside the objects around its members, itself among them
+ */
+function legibleMembers(value, inside) {
+  const source = value instanceof Map ? Object.fromEntries(value) : value;
+  // The parts of an Error that tell most are not enumerable.
+  const hidden = value instanceof Error ? ["name", "message"] : [];
+  const members = [...hidden, ...Object.keys(source)].map((key) => {
+    try {
+      return [key, legible(Reflect.get(source, key), inside)];
+    } catch {
+      return [key, "[unreadable]"];
     }
-    if ("toJSON" in value && typeof value.toJSON === "function") return legible(value.toJSON(), inside);
-    if (Array.isArray(value)) return value.map((item) => legible(item, inside));
-    const source = value instanceof Map ? value : Object.entries(value);
-    if (value instanceof Set) return [...value].map((item) => legible(item, inside));
-    return Object.fromEntries([...source].map(([key, item]) => [String(key), legible(item, inside)]));
-  } catch {
-    return "[unreadable]";
-  }
+  });
+  return Object.fromEntries(members);
 }

@@ -190,9 +190,11 @@ export class Shim {
   fault(thrown, fault) {
     const invocation = scope.getStore();
     const error = thrownError(thrown);
-    const log = invocation?.log ?? this.#openLog(undefined);
-    log.write("error", `${fault.replace("_", " ")}: ${error.message}`, { stack: error.data.stack });
-    if (invocation !== undefined) this.#fail(invocation, thrown);
+    const running = invocation !== undefined && !invocation.done;
+    const log = running ? invocation.log : this.#openLog(undefined);
+    const fields = { function: invocation?.fn.identity.name, stack: error.data.stack };
+    log.write("error", `${fault.replace("_", " ")}: ${error.message}`, fields);
+    if (running) this.#fail(invocation, thrown);
     if (this.#saidGoaway) return;
     this.#saidGoaway = true;
     this.#peer.notify("goaway", { reason: fault });

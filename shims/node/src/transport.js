@@ -6,6 +6,7 @@
 
 import { closeSync, fstatSync, openSync } from "node:fs";
 import net from "node:net";
+import { Writable } from "node:stream";
 
 const READ_BYTES = 256 * 1024;
 const STUCK_AFTER_MS = 10_000;
@@ -95,24 +96,34 @@ function isLoopback(host) {
  * @returns {[net.Socket, net.Socket]}
  */
 function openStdio(onread) {
-  // Node cannot dup; opening /dev/fd/N gives a second descriptor for the same pipe.
-  const fd = openSync("/dev/fd/1", "a");
-  closeSync(1);
-  // The lowest free number is taken, which is 1.
-  const moved = openSync(stderrPath(), "a");
-  if (moved !== 1) throw new AddressError(`stdio: fd 1 could not be pointed at stderr, got fd ${moved}`);
+  // A socket cannot be opened a second time: it stays fd 1, and only bare writes to fd 1 could still
+  // disturb the stream.
+  const fd = fstatSync(1).isSocket() ? 1 : movePipe();
+  const toStderr = new Writable({
+    write: (chunk, encoding, done) => void process.stderr.write(chunk, encoding, done),
+  });
+  Object.defineProperty(process, "stdout", { configurable: true, enumerable: true, get: () => toStderr });
   const input = new net.Socket(/** @type {any} */ ({ fd: 0, readable: true, writable: false, onread }));
   const output = new net.Socket({ fd, readable: false, writable: true });
   return [input, output];
 }
 
-function stderrPath() {
+/** Node cannot dup, but opening /dev/fd/N gives a second descriptor for the same pipe. */
+function movePipe() {
+  const fd = openSync("/dev/fd/1", "a");
+  closeSync(1);
+  // The lowest free number is taken, which is 1.
+  openSync(isOpenable("/dev/fd/2") ? "/dev/fd/2" : "/dev/null", "a");
+  return fd;
+}
+
+/** @param {string} path */
+function isOpenable(path) {
   try {
-    fstatSync(2);
-    closeSync(openSync("/dev/fd/2", "a"));
-    return "/dev/fd/2";
+    closeSync(openSync(path, "a"));
+    return true;
   } catch {
-    return "/dev/null";
+    return false;
   }
 }
 

@@ -53,6 +53,8 @@ export class Host {
     this.child = child;
     this.dir = dir;
     this.exited = once(child, "exit").then(([code, signal]) => ({ code, signal }));
+    /** All that it printed has come. */
+    this.closed = once(child, "close");
     child.stderr?.on("data", (chunk) => {
       this.stderr += chunk;
     });
@@ -186,6 +188,7 @@ export class Host {
   }
 
   async stop() {
+    this.hangUp();
     this.child.kill("SIGKILL");
     await this.exited;
     rmSync(this.dir, { recursive: true, force: true });
@@ -198,7 +201,7 @@ function assertNever(problem) {
 }
 
 /**
- * @typedef {{ transport?: "unix" | "stdio", reply?: object | null, env?: NodeJS.ProcessEnv }} StartOptions
+ * @typedef {{ transport?: "unix" | "pipes" | "sockets", reply?: object | null, env?: NodeJS.ProcessEnv }} StartOptions
  *
  * Starts a shim and does the handshake. `reply` replaces the answer to hello; null answers nothing.
  *
@@ -206,7 +209,7 @@ function assertNever(problem) {
  */
 export async function startShim({ transport = "unix", reply, env = {} } = {}) {
   const dir = mkdtempSync(join(tmpdir(), "alyx-node-"));
-  const host = transport === "unix" ? await overUnix(dir, env) : overStdio(dir, env);
+  const host = transport === "unix" ? await overUnix(dir, env) : overStdio(dir, env, transport);
   const hello = await host.expect((message) => message.method === "hello", "hello");
   if (reply !== null) host.send({ id: hello.id, ...(reply ?? { result: helloResult() }) });
   return host;
@@ -235,6 +238,15 @@ function spawnShim(address, env, stdin) {
   });
 }
 
+/** @param {NodeJS.ProcessEnv} env */
+function spawnPiped(env) {
+  const script = 'exec "$0" "$1" < <(cat) > >(cat) 2> >(cat >&2)';
+  return spawn("bash", ["--norc", "-c", script, process.execPath, BIN], {
+    stdio: ["pipe", "pipe", "pipe"],
+    env: { PATH: process.env.PATH, ALYX_ADDR: "stdio", ALYX_TOKEN: "secret-token", ...env },
+  });
+}
+
 /**
  * @param {string} dir
  * @param {NodeJS.ProcessEnv} env
@@ -255,11 +267,14 @@ async function overUnix(dir, env) {
 }
 
 /**
+ * Node gives its children sockets for stdin and stdout; `cat` on both sides makes them pipes.
+ *
  * @param {string} dir
  * @param {NodeJS.ProcessEnv} env
+ * @param {"pipes" | "sockets"} kind
  */
-function overStdio(dir, env) {
-  const host = new Host(spawnShim("stdio", env, "pipe"), dir);
+function overStdio(dir, env, kind) {
+  const host = new Host(kind === "pipes" ? spawnPiped(env) : spawnShim("stdio", env, "pipe"), dir);
   const { stdin, stdout } = host.child;
   if (stdin === null || stdout === null) throw new Error("no pipes");
   host.attach(stdout, stdin);
