@@ -1,8 +1,12 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
+	"os"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/watzon/alyx/internal/wire"
 )
@@ -44,12 +48,26 @@ func benchmarkEcho(b *testing.B, size int) {
 		}
 	}()
 	b.ResetTimer()
+	before := h.cpu()
 	for range b.N {
 		if m := h.next(); m.Error != nil {
 			b.Fatal(m.Error)
 		}
 		<-credit
 	}
+	b.ReportMetric(float64((h.cpu()-before).Microseconds())/float64(b.N), "worker-µs/op")
+}
+
+// cpu is the processor time that the worker has used.
+func (h *host) cpu() time.Duration {
+	h.t.Helper()
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", h.cmd.Process.Pid))
+	must(h.t, err)
+	var user, system int64
+	fields := strings.Fields(string(text[bytes.LastIndexByte(text, ')'):]))
+	_, err = fmt.Sscan(fields[12]+" "+fields[13], &user, &system)
+	must(h.t, err)
+	return time.Duration(user+system) * 10 * time.Millisecond // USER_HZ is 100 everywhere
 }
 
 // echoInput is an object of about size bytes, of the usual mixture.

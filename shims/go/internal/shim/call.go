@@ -1,7 +1,6 @@
 package shim
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -42,11 +41,12 @@ func decodeCall(params []byte, now time.Time) (*Call, error) {
 		case "requestId":
 			err = textMember(&it, &c.RequestID)
 		case "deadlineMs":
-			if json.Unmarshal(it.Raw(), &deadlineMs) != nil {
+			var isNumber bool
+			if deadlineMs, isNumber = it.Number(); !isNumber {
 				err = errors.New("deadlineMs must be a number")
 			}
 		case "trigger":
-			err = c.decodeTrigger(it.Raw())
+			err = c.decodeTrigger(it.Members())
 		case "auth":
 			c.Auth, _, err = objectMember(&it)
 		case "input":
@@ -70,21 +70,20 @@ func decodeCall(params []byte, now time.Time) (*Call, error) {
 
 // objectMember decodes the current member, an object or null.
 func objectMember(it *wire.Members) (object map[string]any, raw []byte, err error) {
-	name := string(it.Name)
 	object, raw, err = it.Object()
 	if err != nil {
-		return nil, nil, fmt.Errorf("%s: %w", name, err)
+		return nil, nil, fmt.Errorf("%s: %w", it.Name, err)
 	}
 	if object == nil && string(raw) != "null" {
-		return nil, nil, fmt.Errorf("%s must be an object", name)
+		return nil, nil, fmt.Errorf("%s must be an object", it.Name)
 	}
 	return object, raw, nil
 }
 
 // decodeTrigger reads what the ctx.Request of an HTTP call shows. Members of
 // other types are left empty: triggers are an open list.
-func (c *Call) decodeTrigger(raw []byte) error {
-	for it := wire.MembersOf(raw); it.Next(); {
+func (c *Call) decodeTrigger(it wire.Members) error {
+	for it.Next() {
 		switch string(it.Name) {
 		case "method":
 			c.Method, _ = it.Text()
@@ -92,17 +91,21 @@ func (c *Call) decodeTrigger(raw []byte) error {
 			c.IP, _ = it.Text()
 		case "headers":
 			c.Headers = map[string]string{}
-			for headers := wire.MembersOf(it.Raw()); headers.Next(); {
-				name, value := string(headers.Name), ""
+			for headers := it.Members(); headers.Next(); {
+				var value string
 				if err := textMember(&headers, &value); err != nil {
 					return fmt.Errorf("trigger.headers: %w", err)
 				}
-				c.Headers[name] = value
+				c.Headers[string(headers.Name)] = value
 			}
 		case "query":
-			// Keys of a map are kept exactly; only struct members would match by any case.
-			if err := json.Unmarshal(it.Raw(), &c.Query); err != nil {
-				return errors.New("trigger.query must hold lists of strings")
+			c.Query = map[string][]string{}
+			for query := it.Members(); query.Next(); {
+				values, ok := query.Texts()
+				if !ok {
+					return fmt.Errorf("trigger.query: %s must be a list of strings", query.Name)
+				}
+				c.Query[string(query.Name)] = values
 			}
 		}
 	}

@@ -99,7 +99,7 @@ func readSession(m wire.Message) (session, error) {
 	for it := wire.MembersOf(m.Result); it.Next(); {
 		switch string(it.Name) {
 		case "protocolVersion":
-			version = number(it.Raw(), 0)
+			version = count(&it, 0)
 		case "limits":
 			s = readLimits(it.Raw())
 		}
@@ -115,21 +115,21 @@ func readLimits(raw []byte) session {
 	for it := wire.MembersOf(raw); it.Next(); {
 		switch string(it.Name) {
 		case "maxFrame":
-			s.MaxFrame = min(number(it.Raw(), s.MaxFrame), wire.MaxFrame)
+			s.MaxFrame = min(count(&it, s.MaxFrame), wire.MaxFrame)
 		case "maxLogEntry":
-			s.MaxLogEntry = number(it.Raw(), s.MaxLogEntry)
+			s.MaxLogEntry = count(&it, s.MaxLogEntry)
 		case "maxLogBytes":
-			s.MaxLogBytes = number(it.Raw(), s.MaxLogBytes)
+			s.MaxLogBytes = count(&it, s.MaxLogBytes)
 		}
 	}
 	return s
 }
 
-// number reads a count; anything that is none gives the fallback.
-func number(raw []byte, fallback int) int {
-	var n float64
-	if json.Unmarshal(raw, &n) != nil || n < 1 {
+// count reads the current member; anything that is no count gives the fallback.
+func count(it *wire.Members, fallback int) int {
+	n, ok := it.Number()
+	if !ok || n < 1 {
 		return fallback
 	}
-	return int(min(n, 1<<40))
+	return int(min(n, 1<<53))
 }

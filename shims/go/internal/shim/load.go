@@ -43,10 +43,9 @@ func decodeLoad(params []byte) (r loadRequest, err error) {
 
 // textMember stores the current member, which must be a string.
 func textMember(it *wire.Members, into *string) error {
-	name := string(it.Name)
 	s, ok := it.Text()
 	if !ok {
-		return fmt.Errorf("%s must be a string", name)
+		return fmt.Errorf("%s must be a string", it.Name)
 	}
 	*into = s
 	return nil

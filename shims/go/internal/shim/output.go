@@ -1,7 +1,6 @@
 package shim
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -17,11 +16,16 @@ import (
 // keepBuffer is the largest answer buffer kept for the next answer.
 const keepBuffer = 256 << 10
 
-// answerBuffer is one answer frame in the making, with the encoder that writes
-// the function's value straight into it.
+// answerBuffer is one answer frame in the making. encoding/json writes into it
+// by way of the encoder, for what is not plain.
 type answerBuffer struct {
-	bytes.Buffer
+	frame   []byte
 	encoder *json.Encoder
+}
+
+func (b *answerBuffer) Write(text []byte) (int, error) {
+	b.frame = append(b.frame, text...)
+	return len(text), nil
 }
 
 var answerBuffers = sync.Pool{New: func() any {
@@ -35,22 +39,25 @@ var answerBuffers = sync.Pool{New: func() any {
 // handler returned.
 func encodeOutput(id int64, output any) (*answerBuffer, *wire.Error) {
 	b := answerBuffers.Get().(*answerBuffer)
-	b.Reset()
-	b.Write(strconv.AppendInt(append(wire.BeginFrame(b.AvailableBuffer()), `{"jsonrpc":"2.0","id":`...), id, 10))
-	b.WriteString(`,"result":{"output":`)
-	if err := b.encoder.Encode(output); err != nil {
-		b.free()
-		return nil, wire.NewError(wire.CodeUnserialisable, describeUnserialisable(output, err))
+	head := strconv.AppendInt(append(wire.BeginFrame(b.frame[:0]), `{"jsonrpc":"2.0","id":`...), id, 10)
+	head = append(head, `,"result":{"output":`...)
+	var plain bool
+	if b.frame, plain = wire.AppendValue(head, output); !plain {
+		b.frame = b.frame[:len(head)]
+		if err := b.encoder.Encode(output); err != nil {
+			b.free()
+			return nil, wire.NewError(wire.CodeUnserialisable, describeUnserialisable(output, err))
+		}
+		b.frame = b.frame[:len(b.frame)-len("\n")]
 	}
-	b.Truncate(b.Len() - len("\n"))
-	b.WriteString("}}")
-	wire.EndFrame(b.Bytes(), 0)
+	b.frame = append(b.frame, "}}"...)
+	wire.EndFrame(b.frame, 0)
 	return b, nil
 }
 
 // free gives the buffer to the next answer.
 func (b *answerBuffer) free() {
-	if b.Cap() <= keepBuffer {
+	if cap(b.frame) <= keepBuffer {
 		answerBuffers.Put(b)
 	}
 }

@@ -168,7 +168,7 @@ func (w *Worker) conclude(inv *Invocation, answer *answerBuffer, fault *wire.Err
 		w.peer.Fail(inv.ID, fault)
 		return
 	}
-	w.peer.AnswerFrame(inv.ID, answer.Bytes())
+	w.peer.AnswerFrame(inv.ID, answer.frame)
 	answer.free()
 }
 
@@ -196,7 +196,7 @@ func (w *Worker) cancel(params []byte) {
 		if string(it.Name) != "id" {
 			continue
 		}
-		id := int64(number(it.Raw(), 0))
+		id := int64(count(&it, 0))
 		w.mu.Lock()
 		inv := w.running[id]
 		w.mu.Unlock()

@@ -22,7 +22,7 @@ func (e *RangeError) Error() string {
 // Decode returns the valid JSON in raw as nil, bool, float64, string, []any
 // or map[string]any.
 func Decode(raw []byte) (any, error) {
-	d := decoder{b: raw, i: skipSpace(raw, 0)}
+	d := decoder{b: raw, i: skipSpace(raw, 0), texts: &window{}}
 	v := d.value()
 	return v, d.err
 }
@@ -41,20 +41,92 @@ func (m *Members) Object() (object map[string]any, raw []byte, err error) {
 	if m.b[m.i] != '{' {
 		return nil, m.Raw(), nil
 	}
-	d := decoder{b: m.b, i: m.i}
+	d := decoder{b: m.b, i: m.i, texts: m.window()}
 	object = d.object()
 	raw = m.b[m.i:d.i]
 	m.i, m.unread = d.i, false
 	return object, raw, d.err
 }
 
-// Text is DecodeString for the current value.
-func (m *Members) Text() (string, bool) { return DecodeString(m.Raw()) }
+// Members walks the current value, which a scan has found valid before.
+func (m *Members) Members() Members {
+	if m.b[m.i] != '{' {
+		return Members{invalid: true}
+	}
+	return Members{b: m.b, i: m.i + 1, texts: m.window()}
+}
+
+// Text is the current value if it is a string.
+func (m *Members) Text() (string, bool) {
+	start := m.i
+	if m.Raw(); m.invalid || m.b[start] != '"' {
+		return "", false
+	}
+	return m.window().text(m.b, start, m.i), true
+}
+
+func (m *Members) window() *window {
+	if m.texts == nil {
+		m.texts = &window{}
+	}
+	return m.texts
+}
+
+// Number is the current value if it is a number that float64 holds.
+func (m *Members) Number() (float64, bool) {
+	raw := m.Raw()
+	if c := raw[0]; c != '-' && (c < '0' || c > '9') {
+		return 0, false
+	}
+	d := decoder{b: raw}
+	n := d.number()
+	return n, d.err == nil
+}
+
+// Texts is the current value if it is a list of strings.
+func (m *Members) Texts() ([]string, bool) {
+	list, err := Decode(m.Raw())
+	values, isList := list.([]any)
+	texts := make([]string, len(values))
+	for i, value := range values {
+		text, isText := value.(string)
+		isList = isList && isText
+		texts[i] = text
+	}
+	return texts, isList && err == nil
+}
+
+// windowSize is how much text is copied at once for the short strings in it.
+// A string that a function keeps for long keeps its window too, so it is small.
+const windowSize = 2 << 10
+
+// window is a copy of a part of some text, shared by the strings that lie in
+// it: most of what a message holds costs no memory of its own.
+type window struct {
+	copy string
+	from int // where in the text
+}
+
+// text is the valid quoted string b[start:end].
+func (w *window) text(b []byte, start, end int) string {
+	inner, last := start+1, end-1
+	switch {
+	case bytes.IndexByte(b[inner:last], '\\') >= 0:
+		return string(unquoteBytes(b[start:end]))
+	case last-inner > windowSize/4:
+		return string(b[inner:last])
+	case inner < w.from || last > w.from+len(w.copy):
+		w.from = inner
+		w.copy = string(b[inner:min(inner+windowSize, len(b))])
+	}
+	return w.copy[inner-w.from : last-w.from]
+}
 
 type decoder struct {
-	b   []byte
-	i   int
-	err error
+	b     []byte
+	i     int
+	err   error
+	texts *window
 }
 
 func (d *decoder) value() any {
@@ -113,7 +185,7 @@ func (d *decoder) sep() {
 func (d *decoder) string() string {
 	start := d.i
 	d.i = skipString(d.b, start)
-	return string(unquoteBytes(d.b[start:d.i]))
+	return d.texts.text(d.b, start, d.i)
 }
 
 // maxExactDigits is how many decimal digits a float64 holds without rounding.

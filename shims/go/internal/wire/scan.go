@@ -18,6 +18,7 @@ type Members struct {
 	began   bool // a member has been seen
 	unread  bool
 	invalid bool
+	texts   *window // of b, made when the first string is asked for
 }
 
 // MembersOf starts a walk over the object in raw.
