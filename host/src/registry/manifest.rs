@@ -12,6 +12,7 @@ use crate::registry::function::{Isolation, Problem, is_name};
 use serde::{Deserialize, Deserializer};
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 /// Every key is optional: null means that the functions section of alyx.yaml decides.
@@ -27,6 +28,8 @@ pub const KEYS: &[Key] = &[
     key("env", Kind::TextMap, "{}", "laid over functions.env"),
     key("description", Kind::Text, "null", "one line for people"),
 ];
+
+static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::new(KEYS));
 
 const fn key(path: &'static str, kind: Kind, default: &'static str, meaning: &'static str) -> Key {
     Key { path, kind, default: Some(default), meaning }
@@ -65,7 +68,7 @@ pub fn read(file: &Path, label: &str, variables: &Variables) -> Result<Read, Pro
         .map_err(|error| Problem::Unreadable { file: label.to_owned(), why: error.to_string() })?;
     let document = yaml::parse(&text, &yaml::in_file(label))
         .map_err(|issue| Problem::Manifest(vec![issue]))?;
-    let mut checked = check(&Schema::new(KEYS), &document, variables);
+    let mut checked = check(&SCHEMA, &document, variables);
     if !checked.issues.is_empty() {
         return Err(Problem::Manifest(checked.issues));
     }

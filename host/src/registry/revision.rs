@@ -159,7 +159,7 @@ fn content(path: &Path) -> io::Result<[u8; 32]> {
     let mut hash = Sha256::new();
     hash.update(file.metadata()?.len().to_le_bytes());
     let mut reader = file.take(MAX_BYTES);
-    let mut piece = vec![0; 64 << 10];
+    let mut piece = [0; 16 << 10];
     loop {
         match reader.read(&mut piece)? {
             0 => return Ok(hash.finalize().into()),
