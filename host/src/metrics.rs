@@ -21,6 +21,8 @@ const FUNCTION_LABELS: usize = 500;
 /// Parts of a call that are timed.
 pub const PHASES: [&str; 4] = ["queue", "cold", "load", "run"];
 
+type Labels = Vec<(&'static str, String)>;
+
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct StatusLabel {
     status: String,
@@ -30,12 +32,12 @@ struct StatusLabel {
 pub struct Metrics {
     registry: Mutex<Registry>,
     functions: RwLock<HashMap<String, Arc<FunctionMetrics>>>,
-    invocations: Family<Vec<(&'static str, String)>, Counter>,
-    durations: Family<Vec<(&'static str, String)>, Histogram, fn() -> Histogram>,
-    pool_size: Family<Vec<(&'static str, String)>, Gauge>,
-    queue_depth: Family<Vec<(&'static str, String)>, Gauge>,
-    starts: Family<Vec<(&'static str, String)>, Counter>,
-    deaths: Family<Vec<(&'static str, String)>, Counter>,
+    invocations: Family<Labels, Counter>,
+    durations: Family<Labels, Histogram, fn() -> Histogram>,
+    pool_size: Family<Labels, Gauge>,
+    queue_depth: Family<Labels, Gauge>,
+    starts: Family<Labels, Counter>,
+    deaths: Family<Labels, Counter>,
     requests: Family<StatusLabel, Counter>,
     log_dropped: Counter,
     protocol_errors: Counter,
@@ -175,7 +177,7 @@ pub struct PoolMetrics {
 }
 
 impl PoolMetrics {
-    fn labels(&self, name: &'static str, value: &str) -> Vec<(&'static str, String)> {
+    fn labels(&self, name: &'static str, value: &str) -> Labels {
         vec![("runtime", self.runtime.clone()), (name, value.to_owned())]
     }
 

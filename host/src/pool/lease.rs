@@ -111,7 +111,8 @@ fn params(invocation: &Invocation) -> InvokeParams<'_> {
         function: &invocation.function.name,
         revision: &invocation.function.revision,
         request_id: &invocation.request_id,
-        deadline_ms: left.as_millis() as u64,
+        // Rounded up: the host's clock decides.
+        deadline_ms: left.as_micros().div_ceil(1000) as u64,
         attempt: 1,
         trigger: &invocation.trigger,
         auth: invocation.auth.as_ref(),
@@ -127,7 +128,10 @@ fn output(answer: Answer) -> Result<Bytes, CallError> {
         Ok(reply) => reply
             .member("output")
             .ok_or_else(|| CallError::Protocol("the answer to 'invoke' has no 'output'".into())),
-        Err(error) if error.is(ErrorCode::Cancelled) => Err(CallError::Deadline),
+        // The shim's own clock may be a little ahead of the host's.
+        Err(error) if error.is(ErrorCode::Cancelled) || error.is(ErrorCode::DeadlineExceeded) => {
+            Err(CallError::Deadline)
+        }
         Err(error) => Err(CallError::Thrown(error)),
     }
 }

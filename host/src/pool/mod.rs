@@ -4,12 +4,14 @@
 //! actor's mailbox), and takes the actions that come out. Knows nothing of HTTP, files or
 //! databases.
 
-pub mod circuit;
+pub mod lease;
+pub mod start;
+pub mod state;
+pub mod balance;
+pub mod slot;
 pub mod error;
 pub mod worker;
-pub mod state;
-pub mod start;
-pub mod lease;
+pub mod circuit;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -26,7 +28,8 @@ use crate::invocation::Invocation;
 use crate::metrics::PoolMetrics;
 use crate::pool::error::Refusal;
 use crate::pool::lease::{Lease, Waited};
-use crate::pool::state::{Action, Census, Key, Rules, State};
+use crate::pool::slot::Census;
+use crate::pool::state::{Action, Key, Rules, State};
 use crate::pool::worker::Worker;
 use crate::registry::function::Function;
 use crate::runtime::Runtime;

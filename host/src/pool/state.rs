@@ -11,12 +11,10 @@ use std::time::{Duration, Instant};
 
 use crate::pool::circuit::Circuit;
 use crate::pool::error::{Fault, Refusal};
+use crate::pool::slot::{Phase, Route, Slot, Waiting, pick};
 
 /// Calls of one function that may wait for a worker.
 const QUEUE: usize = 4096;
-/// A function that is served gets one more worker only when a call has waited this long: short
-/// bursts are cheaper to queue than to spread.
-const PATIENCE: Duration = Duration::from_millis(20);
 /// Failed starts in a row after which waiting calls are told.
 const START_FAILURES: u32 = 3;
 
@@ -47,97 +45,24 @@ pub(crate) enum Action<W, F, T> {
     Refuse(T, Refusal),
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Phase {
-    Starting,
-    Blank,
-    Loading(Key),
-    Serving(Key),
-    Leaving,
-}
-
-#[derive(Debug)]
-struct Slot<W> {
-    phase: Phase,
-    handle: Option<W>,
-    credit: u32,
-    in_flight: u32,
-    /// Cancelled calls that the worker has not answered; it gets no new ones meanwhile.
-    suspended: u32,
-    /// Leave as soon as nothing is in flight.
-    spent: bool,
-    used: Instant,
-}
-
-impl<W> Slot<W> {
-    fn free(&self) -> bool {
-        self.suspended == 0 && !self.spent && self.in_flight < self.credit
-    }
-}
-
-#[derive(Debug)]
-struct Route<F, T> {
-    function: F,
-    /// Bound on the credit of its workers.
-    concurrency: Option<u32>,
-    serving: Vec<u64>,
-    loading: usize,
-    waiting: VecDeque<Waiting<T>>,
-    circuit: Circuit,
-    /// Why the last load failed, and until when that is the answer.
-    load_fault: Option<(Arc<Fault>, Instant)>,
-}
-
-#[derive(Debug)]
-struct Waiting<T> {
-    ticket: u64,
-    since: Instant,
-    call: T,
-}
-
-/// How many workers there are in which state.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Census {
-    pub starting: usize,
-    pub blank: usize,
-    pub idle: usize,
-    pub busy: usize,
-    pub leaving: usize,
-    pub queued: usize,
-}
-
-impl Census {
-    /// Workers by the name of their state.
-    #[must_use]
-    pub fn by_state(&self) -> [(&'static str, usize); 5] {
-        [
-            ("starting", self.starting),
-            ("blank", self.blank),
-            ("idle", self.idle),
-            ("busy", self.busy),
-            ("leaving", self.leaving),
-        ]
-    }
-}
-
 /// The workers of one runtime.
 #[derive(Debug)]
 pub(crate) struct State<W, F, T> {
-    rules: Rules,
-    last_number: u64,
-    last_ticket: u64,
-    workers: HashMap<u64, Slot<W>>,
-    routes: HashMap<Key, Route<F, T>>,
+    pub(crate) rules: Rules,
+    pub(crate) last_number: u64,
+    pub(crate) last_ticket: u64,
+    pub(crate) workers: HashMap<u64, Slot<W>>,
+    pub(crate) routes: HashMap<Key, Route<F, T>>,
     /// Functions with waiting calls, longest waiting first.
-    hungry: VecDeque<Key>,
-    queued: usize,
-    start_failures: u32,
-    start_again: Instant,
-    start_fault: Option<Arc<str>>,
-    wanted: bool,
+    pub(crate) hungry: VecDeque<Key>,
+    pub(crate) queued: usize,
+    pub(crate) start_failures: u32,
+    pub(crate) start_again: Instant,
+    pub(crate) start_fault: Option<Arc<str>>,
+    pub(crate) wanted: bool,
 }
 
-type Actions<W, F, T> = Vec<Action<W, F, T>>;
+pub(crate) type Actions<W, F, T> = Vec<Action<W, F, T>>;
 
 impl<W: Clone, F: Clone, T> State<W, F, T> {
     pub(crate) fn new(rules: Rules, now: Instant) -> Self {
@@ -450,132 +375,7 @@ impl<W: Clone, F: Clone, T> State<W, F, T> {
         }
         actions
     }
-
-    /// Takes a worker out of service; an action when it is there to be told.
-    fn retire(&mut self, number: u64) -> Option<Action<W, F, T>> {
-        let slot = self.workers.get_mut(&number)?;
-        match std::mem::replace(&mut slot.phase, Phase::Leaving) {
-            Phase::Serving(key) => {
-                if let Some(route) = self.routes.get_mut(&key) {
-                    route.serving.retain(|n| *n != number);
-                }
-            }
-            Phase::Loading(key) => {
-                if let Some(route) = self.routes.get_mut(&key) {
-                    route.loading -= 1;
-                }
-            }
-            Phase::Leaving => return None,
-            Phase::Starting | Phase::Blank => {}
-        }
-        self.workers.get(&number)?.handle.clone().map(Action::Retire)
-    }
-
-    /// Brings the number of workers in line with what waits: blanks load, missing workers are
-    /// launched, and where there is no room an idle worker of another function makes some.
-    fn balance(&mut self, now: Instant) -> Actions<W, F, T> {
-        let mut actions = Vec::new();
-        if !self.wanted {
-            return actions;
-        }
-        let mut missing = 0;
-        for key in self.hungry.clone() {
-            for _ in 0..self.lacking(&key, now) {
-                match self.any(|phase| *phase == Phase::Blank) {
-                    Some(number) => actions.extend(self.load(number, &key)),
-                    None => missing += 1,
-                }
-            }
-        }
-        let census = self.census();
-        let blanks = self.rules.min_warm.saturating_sub(census.blank);
-        let wanted = (missing + blanks).saturating_sub(census.starting);
-        let room = self.rules.max_instances.saturating_sub(self.workers.len());
-        if now >= self.start_again {
-            actions.extend((0..wanted.min(room)).map(|_| self.start(now)));
-        }
-        let short = missing.saturating_sub(census.starting + room + census.leaving);
-        for _ in 0..short {
-            let Some(number) = self.longest_idle() else { break };
-            actions.extend(self.retire(number));
-        }
-        actions
-    }
-
-    /// How many more workers a hungry function should get.
-    fn lacking(&self, key: &Key, now: Instant) -> usize {
-        let Some(route) = self.routes.get(key) else { return 0 };
-        let Some(first) = route.waiting.front() else { return 0 };
-        if !route.serving.is_empty() && now.saturating_duration_since(first.since) < PATIENCE {
-            return 0;
-        }
-        let known =
-            route.serving.iter().filter_map(|n| self.workers.get(n)).map(|s| s.credit).min();
-        let credit = known.or(route.concurrency).unwrap_or(self.rules.credit).max(1);
-        route.waiting.len().div_ceil(credit as usize).saturating_sub(route.loading)
-    }
-
-    fn any(&self, phase: impl Fn(&Phase) -> bool) -> Option<u64> {
-        self.workers.iter().filter(|(_, s)| phase(&s.phase)).map(|(n, _)| *n).min()
-    }
-
-    fn longest_idle(&self) -> Option<u64> {
-        let idle = self
-            .workers
-            .iter()
-            .filter(|(_, s)| s.in_flight == 0 && matches!(s.phase, Phase::Serving(_)));
-        idle.min_by_key(|(n, s)| (s.used, **n)).map(|(n, _)| *n)
-    }
-
-    fn load(&mut self, number: u64, key: &Key) -> Option<Action<W, F, T>> {
-        let slot = self.workers.get_mut(&number)?;
-        let route = self.routes.get_mut(key)?;
-        slot.phase = Phase::Loading(key.clone());
-        route.loading += 1;
-        Some(Action::Load(number, slot.handle.clone()?, route.function.clone()))
-    }
-
-    fn start(&mut self, now: Instant) -> Action<W, F, T> {
-        self.last_number += 1;
-        let slot = Slot {
-            phase: Phase::Starting,
-            handle: None,
-            credit: self.rules.credit,
-            in_flight: 0,
-            suspended: 0,
-            spent: false,
-            used: now,
-        };
-        self.workers.insert(self.last_number, slot);
-        Action::Start(self.last_number)
-    }
-
-    /// A worker without a call, blank or loaded.
-    pub(crate) fn is_idle(&self, number: u64) -> bool {
-        let slot = self.workers.get(&number);
-        slot.is_some_and(|s| {
-            s.in_flight == 0 && matches!(s.phase, Phase::Blank | Phase::Serving(_))
-        })
-    }
-
-    pub(crate) fn census(&self) -> Census {
-        let mut census = Census { queued: self.queued, ..Census::default() };
-        for slot in self.workers.values() {
-            match slot.phase {
-                Phase::Starting => census.starting += 1,
-                Phase::Blank => census.blank += 1,
-                Phase::Loading(_) => census.busy += 1,
-                Phase::Serving(_) if slot.in_flight == 0 => census.idle += 1,
-                Phase::Serving(_) => census.busy += 1,
-                Phase::Leaving => census.leaving += 1,
-            }
-        }
-        census
-    }
 }
 
-/// Fill before spreading: the fullest worker with room, else the one used last.
-fn pick<W>(workers: &HashMap<u64, Slot<W>>, serving: &[u64]) -> Option<u64> {
-    let free = serving.iter().filter_map(|n| workers.get(n).filter(|s| s.free()).map(|s| (n, s)));
-    free.max_by_key(|(n, s)| (s.in_flight, s.used, **n)).map(|(n, _)| *n)
-}
+#[cfg(test)]
+mod tests;

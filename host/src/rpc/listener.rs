@@ -11,8 +11,7 @@ use std::path::{Path, PathBuf};
 use alyx_protocol::limits::FRAME_BEFORE_HELLO;
 use alyx_protocol::worker::{HelloParams, HelloResult, HostInfo, method};
 use alyx_protocol::{
-    CodecError, Decoded, ErrorCode, FrameCodec, Limits, Message, OutFrame, RpcError, message,
-    version,
+    CodecError, Decoded, ErrorCode, FrameCodec, Limits, Message, RpcError, message, version,
 };
 use bytes::BytesMut;
 use futures_util::{SinkExt, StreamExt};
@@ -101,8 +100,8 @@ impl WorkerSocket {
     pub async fn accept(self, limits: &Limits, session: &str) -> Result<Greeted, ListenError> {
         let (stream, _) = self.listener.accept().await.map_err(ListenError::Accept)?;
         let mut framed = Framed::new(stream, FrameCodec::new(FRAME_BEFORE_HELLO));
-        let (id, hello) = read_hello(&mut framed, &self.token).await?;
-        let answer = welcome(limits, session);
+        let Hello { id, params: hello, version } = read_hello(&mut framed, &self.token).await?;
+        let answer = welcome(version, limits, session);
         framed.send(message::result(id, answer)?).await?;
         let parts = framed.into_parts();
         let send_max = hello.limits.max_frame.min(limits.max_frame);
@@ -121,7 +120,7 @@ impl Drop for WorkerSocket {
 async fn read_hello<T>(
     framed: &mut Framed<T, FrameCodec>,
     token: &str,
-) -> Result<(u64, HelloParams), ListenError>
+) -> Result<Hello, ListenError>
 where
     T: AsyncRead + AsyncWrite + Unpin,
 {
@@ -130,56 +129,64 @@ where
         Decoded::Oversize { length } => {
             let fault = format!("hello of {length} bytes is over {FRAME_BEFORE_HELLO}");
             let error = RpcError::new(ErrorCode::FrameTooLarge, fault);
-            return refuse(framed, None, error).await;
+            return refuse(framed, (None, error)).await;
         }
     };
     match checked_hello(&frame, token) {
         Ok(greeting) => Ok(greeting),
-        Err((id, error)) => refuse(framed, id, error).await,
+        Err(refusal) => refuse(framed, *refusal).await,
     }
 }
 
-fn checked_hello(frame: &[u8], token: &str) -> Result<(u64, HelloParams), (Option<u64>, RpcError)> {
-    let parsed = Message::parse(frame).map_err(|e| (e.id, RpcError::new(e.code, &e.message)))?;
-    let Message::Request { id, method: name, params } = parsed else {
-        return Err((
-            None,
-            RpcError::new(ErrorCode::NotReady, "the first message must be 'hello'"),
-        ));
+/// A hello that is as it should be.
+struct Hello {
+    id: u64,
+    params: HelloParams,
+    version: u32,
+}
+
+/// The id to answer and what is wrong.
+type Refusal = (Option<u64>, RpcError);
+
+fn checked_hello(frame: &[u8], token: &str) -> Result<Hello, Box<Refusal>> {
+    let parsed =
+        Message::parse(frame).map_err(|e| Box::new((e.id, RpcError::new(e.code, &e.message))))?;
+    let Message::Request { id, method: name, params: raw } = parsed else {
+        let error = RpcError::new(ErrorCode::NotReady, "the first message must be 'hello'");
+        return Err(Box::new((None, error)));
     };
     if name != method::HELLO {
         let error = RpcError::new(ErrorCode::NotReady, format!("'{name}' came before 'hello'"));
-        return Err((Some(id), error));
+        return Err(Box::new((Some(id), error)));
     }
-    let hello: HelloParams = serde_json::from_str(params.map_or("{}", |p| p.get()))
-        .map_err(|e| (Some(id), RpcError::new(ErrorCode::InvalidParams, e)))?;
-    if version::negotiate(&hello.protocol_versions).is_none() {
+    let params: HelloParams = serde_json::from_str(raw.map_or("{}", |p| p.get()))
+        .map_err(|e| Box::new((Some(id), RpcError::new(ErrorCode::InvalidParams, e))))?;
+    let Some(version) = version::negotiate(&params.protocol_versions) else {
         let error = RpcError::new(ErrorCode::UnsupportedVersion, "no common protocol version")
             .with("supported", version::SUPPORTED);
-        return Err((Some(id), error));
+        return Err(Box::new((Some(id), error)));
+    };
+    if !bool::from(params.token.as_bytes().ct_eq(token.as_bytes())) {
+        let error = RpcError::new(ErrorCode::Unauthenticated, "the token is wrong");
+        return Err(Box::new((Some(id), error)));
     }
-    if !bool::from(hello.token.as_bytes().ct_eq(token.as_bytes())) {
-        return Err((Some(id), RpcError::new(ErrorCode::Unauthenticated, "the token is wrong")));
-    }
-    Ok((id, hello))
+    Ok(Hello { id, params, version })
 }
 
 async fn refuse<T, R>(
     framed: &mut Framed<T, FrameCodec>,
-    id: Option<u64>,
-    error: RpcError,
+    (id, error): Refusal,
 ) -> Result<R, ListenError>
 where
     T: AsyncRead + AsyncWrite + Unpin,
-    Framed<T, FrameCodec>: SinkExt<OutFrame, Error = CodecError>,
 {
     framed.send(message::error(id, &error)?).await?;
     Err(ListenError::Refused(error))
 }
 
-fn welcome(limits: &Limits, session: &str) -> HelloResult {
+fn welcome(version: u32, limits: &Limits, session: &str) -> HelloResult {
     HelloResult {
-        protocol_version: version::SUPPORTED[0],
+        protocol_version: version,
         session: session.to_owned(),
         host: HostInfo { name: "alyx".into(), version: env!("CARGO_PKG_VERSION").into() },
         limits: limits.clone(),

@@ -5,6 +5,7 @@
 //! waits for anything but bytes, as the protocol's deadlock rule asks.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use alyx_protocol::limits::BAD_FRAMES;
 use alyx_protocol::{
@@ -22,6 +23,9 @@ use crate::rpc::pending::{Call, Pending, Reply};
 
 /// First size of the receive buffer; it grows to what a frame needs.
 const RECEIVE: usize = 64 * 1024;
+
+/// How long the answers to a shim that broke the protocol may take to leave.
+const LAST_WORDS: Duration = Duration::from_millis(100);
 
 /// Serves what a shim sends on its own account.
 pub trait Service<C>: Send + Sync + 'static {
@@ -135,11 +139,15 @@ impl<C: Clone + Send + 'static> Peer<C> {
             FramedRead::with_capacity(read, FrameCodec::new(agreed.receive_max), RECEIVE);
         framed.read_buffer_mut().unsplit(agreed.already_read);
         tokio::spawn(async move {
-            let writer = outbox::write_all(write, frames);
+            let mut writer = std::pin::pin!(outbox::write_all(write, frames));
             let ended = tokio::select! {
                 ended = reader.run(framed) => ended,
-                Err(broken) = writer => PeerClosed::Io(broken),
+                Err(broken) = &mut writer => PeerClosed::Io(broken),
             };
+            if let PeerClosed::Protocol(_) = ended {
+                // The shim is told what it did wrong before the connection closes.
+                let _not_all = tokio::time::timeout(LAST_WORDS, writer).await;
+            }
             let _owner_left = closed.send(ended);
         });
         (Peer { pending, outbox, max_frame: agreed.send_max }, why)
@@ -274,3 +282,6 @@ impl<C: Clone, S: Service<C>> Reader<C, S> {
 fn is_hang_up(e: &std::io::Error) -> bool {
     matches!(e.kind(), std::io::ErrorKind::ConnectionReset | std::io::ErrorKind::BrokenPipe)
 }
+
+#[cfg(test)]
+mod tests;

@@ -9,15 +9,13 @@ use std::time::Duration;
 
 use serde::Deserialize;
 use tokio::process::Command;
-use tokio::sync::{OnceCell, Semaphore};
+use tokio::sync::{Mutex, OnceCell};
 
 use crate::runtime::probe::Found;
 use crate::runtime::{BuildFault, Source, Unavailable};
 
 /// Longest build; the first one on a machine compiles the standard library.
 const PATIENCE: Duration = Duration::from_secs(180);
-/// Builds at the same time.
-const BUILDS: usize = 2;
 
 /// The local toolchain and what it has built.
 #[derive(Debug)]
@@ -27,7 +25,8 @@ pub struct GoToolchain {
     cache: PathBuf,
     env: Vec<(String, String)>,
     shim: OnceCell<PathBuf>,
-    builds: Semaphore,
+    /// One build at a time: the toolchain uses all processors by itself.
+    turn: Mutex<()>,
 }
 
 #[derive(Deserialize)]
@@ -60,8 +59,14 @@ impl GoToolchain {
         env.push(("GOFLAGS".into(), "-mod=mod".into()));
         let sources = source.shims.join("go");
         let cache = source.cache.join("go");
-        let (shim, builds) = (OnceCell::new(), Semaphore::new(BUILDS));
-        GoToolchain { go: go.program.clone(), sources, cache, env, shim, builds }
+        GoToolchain {
+            go: go.program.clone(),
+            sources,
+            cache,
+            env,
+            shim: OnceCell::new(),
+            turn: Mutex::default(),
+        }
     }
 
     /// The shim's binary, built on first use.
@@ -107,7 +112,11 @@ impl GoToolchain {
         if binary.is_file() {
             return Ok(binary);
         }
-        let _turn = self.builds.acquire().await;
+        let _turn = self.turn.lock().await;
+        // Another call may have built it meanwhile.
+        if binary.is_file() {
+            return Ok(binary);
+        }
         let mut command = self.command(shim);
         command.arg("build").arg("--source").arg(entry).arg("--root").arg(root);
         command.arg("--out").arg(&binary).arg("--shim").arg(&self.sources);

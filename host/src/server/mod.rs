@@ -2,13 +2,13 @@
 //!
 //! The only module that knows all others; none of them knows it.
 
+pub mod runtimes;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use alyx_protocol::Limits;
-use futures_util::future::join_all;
 use sha2::{Digest, Sha256};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -16,25 +16,15 @@ use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
 
 use crate::config::Config;
-use crate::config::model::{Backend, Network, PoolConfig, SandboxMode};
+use crate::config::model::{Backend, Network, SandboxMode};
 use crate::http::{self, App, Cors};
 use crate::invoker::{self, Invoker};
 use crate::metrics::Metrics;
-use crate::pool::error::Refusal;
-use crate::pool::state::Rules;
-use crate::pool::{Pool, RuntimePool, Shared};
 use crate::registry::Registry;
-use crate::runtime::{Runtime, Source, shims};
-use crate::sandbox::process::ProcessLauncher;
 use crate::sandbox::run_dir::RunDir;
 
 /// How long calls under way may go on once the host has been told to stop.
 const DRAIN: Duration = Duration::from_secs(30);
-/// Calls a worker takes until its shim has said otherwise.
-const FIRST_CREDIT: u32 = 64;
-/// What of the host's environment the Go toolchain needs.
-const TOOLCHAIN_ENV: [&str; 8] =
-    ["HOME", "TMPDIR", "XDG_CACHE_HOME", "GOPATH", "GOCACHE", "GOMODCACHE", "CC", "CGO_ENABLED"];
 
 /// Why the host does not start.
 #[derive(Debug, thiserror::Error)]
@@ -90,7 +80,7 @@ impl Host {
             functions: config.functions.clone(),
             variables: config.variables.clone(),
         };
-        let pool = pools(config, &registry, &run_dir, &metrics, warm).await?;
+        let pool = runtimes::pool(config, &registry, &run_dir, &metrics, warm).await?;
         let invoker = Arc::new(Invoker::new(registry, source, pool, metrics.clone()));
         Ok(Host { invoker, metrics, _run_dir: run_dir })
     }
@@ -195,89 +185,6 @@ fn report_problems(registry: &Registry) {
 /// Tells this project's leftovers from others': a hash of where the project is.
 fn instance(folder: &Path) -> String {
     hex::encode(Sha256::digest(folder.as_os_str().as_encoded_bytes()))[..8].to_owned()
-}
-
-async fn pools(
-    config: &Config,
-    registry: &Registry,
-    run_dir: &RunDir,
-    metrics: &Arc<Metrics>,
-    warm: bool,
-) -> Result<Pool, ServerError> {
-    let cache = config.folder.join(".alyx/cache");
-    let shims = shims::unpack(&cache)
-        .map_err(|source| ServerError::Shims { folder: cache.clone(), source })?;
-    let exe = std::env::current_exe().map_err(ServerError::Launcher)?;
-    let launcher = ProcessLauncher::start(exe, run_dir.workers()).map_err(ServerError::Launcher)?;
-    let directory = [&config.functions.path, &config.folder].into_iter().find(|dir| dir.is_dir());
-    let shared = Shared {
-        launcher: Arc::new(launcher),
-        sockets: run_dir.sockets(),
-        directory: directory.cloned().unwrap_or_else(|| PathBuf::from("/")),
-        limits: Limits::default(),
-        queue_timeout: config.functions.pool.queue_timeout,
-    };
-    let path: Vec<_> = config
-        .variables
-        .get("PATH")
-        .map(|p| std::env::split_paths(p).collect())
-        .unwrap_or_default();
-    let known = |name: &&str| config.variables.get(name).is_some();
-    let toolchain_env: Vec<_> = TOOLCHAIN_ENV
-        .iter()
-        .filter(|name| known(name))
-        .map(|name| ((*name).to_owned(), config.variables.get(name).unwrap_or_default().to_owned()))
-        .collect();
-    // Only runtimes with functions: nobody waits for, or hears of, a language they do not use.
-    let used = config
-        .functions
-        .runtimes
-        .iter()
-        .filter(|(name, _)| registry.iter().any(|f| *f.runtime == ***name));
-    let found = used.map(|(name, runtime)| {
-        let source = Source {
-            name,
-            command: runtime.command.as_deref(),
-            path: &path,
-            shims: &shims,
-            cache: &cache,
-            cpus: config.functions.pool.cpu_limit,
-            toolchain_env: &toolchain_env,
-        };
-        async move {
-            let found = if runtime.enabled { Some(Runtime::find(source).await) } else { None };
-            (name, found)
-        }
-    });
-    let mut pool = Pool::default();
-    for (name, found) in join_all(found).await {
-        match found {
-            None => pool.add_refused(name, Refusal::Disabled { runtime: name.clone() }),
-            Some(Err(why)) => {
-                tracing::warn!("runtime '{name}' is not available: {why}");
-                pool.add_refused(name, Refusal::Unavailable { runtime: name.clone(), why: why.0 });
-            }
-            Some(Ok(runtime)) => {
-                tracing::info!("runtime '{name}' {} runs as local processes", runtime.version);
-                let rules = rules(&config.functions.pool);
-                let runtime = RuntimePool::new(runtime, shared.clone(), rules, metrics.pool(name));
-                if warm {
-                    runtime.warm();
-                }
-                pool.add(runtime);
-            }
-        }
-    }
-    Ok(pool)
-}
-
-fn rules(pool: &PoolConfig) -> Rules {
-    Rules {
-        min_warm: pool.min_warm,
-        max_instances: pool.max_instances,
-        idle_timeout: pool.idle_timeout,
-        credit: pool.concurrency.unwrap_or(FIRST_CREDIT),
-    }
 }
 
 fn announce(listener: &TcpListener, host: &Host) {

@@ -1,0 +1,130 @@
+//! Finds the runtimes that the functions need, and builds a pool for each.
+//!
+//! Only runtimes with functions are looked for: nobody waits for, or hears of, a language they
+//! do not use.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use alyx_protocol::Limits;
+use futures_util::future::join_all;
+
+use crate::config::Config;
+use crate::config::model::PoolConfig;
+use crate::metrics::Metrics;
+use crate::pool::error::Refusal;
+use crate::pool::state::Rules;
+use crate::pool::{Pool, RuntimePool, Shared};
+use crate::registry::Registry;
+use crate::runtime::{Runtime, Source, Unavailable, shims};
+use crate::sandbox::process::ProcessLauncher;
+use crate::sandbox::run_dir::RunDir;
+use crate::server::ServerError;
+
+/// Calls a worker takes until its shim has said otherwise.
+const FIRST_CREDIT: u32 = 64;
+/// What of the host's environment the Go toolchain needs.
+const TOOLCHAIN_ENV: [&str; 8] =
+    ["HOME", "TMPDIR", "XDG_CACHE_HOME", "GOPATH", "GOCACHE", "GOMODCACHE", "CC", "CGO_ENABLED"];
+
+/// The pools of all runtimes that have functions; `warm` starts workers ahead of calls.
+pub(crate) async fn pool(
+    config: &Config,
+    registry: &Registry,
+    run_dir: &RunDir,
+    metrics: &Arc<Metrics>,
+    warm: bool,
+) -> Result<Pool, ServerError> {
+    let cache = config.folder.join(".alyx/cache");
+    let shims = shims::unpack(&cache)
+        .map_err(|source| ServerError::Shims { folder: cache.clone(), source })?;
+    let shared = shared(config, run_dir)?;
+    let mut pool = Pool::default();
+    for (name, found) in find_all(config, registry, &shims, &cache).await {
+        match found {
+            None => pool.add_refused(name, Refusal::Disabled { runtime: name.to_owned() }),
+            Some(Err(why)) => {
+                tracing::warn!("runtime '{name}' is not available: {why}");
+                pool.add_refused(
+                    name,
+                    Refusal::Unavailable { runtime: name.to_owned(), why: why.0 },
+                );
+            }
+            Some(Ok(runtime)) => {
+                tracing::info!("runtime '{name}' {} runs as local processes", runtime.version);
+                let rules = rules(&config.functions.pool);
+                let runtime = RuntimePool::new(runtime, shared.clone(), rules, metrics.pool(name));
+                if warm {
+                    runtime.warm();
+                    prepare(&runtime, registry);
+                }
+                pool.add(runtime);
+            }
+        }
+    }
+    Ok(pool)
+}
+
+/// What each used runtime is here; none for one that is switched off.
+async fn find_all<'a>(
+    config: &'a Config,
+    registry: &Registry,
+    shims: &Path,
+    cache: &Path,
+) -> Vec<(&'a str, Option<Result<Runtime, Unavailable>>)> {
+    let variable = |name: &str| config.variables.get(name);
+    let path: Vec<PathBuf> =
+        variable("PATH").map(|p| std::env::split_paths(p).collect()).unwrap_or_default();
+    let toolchain_env: Vec<_> = TOOLCHAIN_ENV
+        .iter()
+        .filter_map(|name| Some(((*name).to_owned(), variable(name)?.to_owned())))
+        .collect();
+    let used = |name: &str| registry.iter().any(|function| function.runtime == name);
+    let runtimes = config.functions.runtimes.iter().filter(|(name, _)| used(name));
+    let (path, toolchain_env) = (&path, &toolchain_env);
+    let found = runtimes.map(|(name, runtime)| async move {
+        if !runtime.enabled {
+            return (name.as_str(), None);
+        }
+        let command = runtime.command.as_deref();
+        let cpus = config.functions.pool.cpu_limit;
+        let source = Source { name, command, path, shims, cache, cpus, toolchain_env };
+        (name.as_str(), Some(Runtime::find(source).await))
+    });
+    join_all(found).await
+}
+
+fn shared(config: &Config, run_dir: &RunDir) -> Result<Shared, ServerError> {
+    let exe = std::env::current_exe().map_err(ServerError::Launcher)?;
+    let launcher = ProcessLauncher::start(exe, run_dir.workers()).map_err(ServerError::Launcher)?;
+    let directory = [&config.functions.path, &config.folder].into_iter().find(|dir| dir.is_dir());
+    Ok(Shared {
+        launcher: Arc::new(launcher),
+        sockets: run_dir.sockets(),
+        directory: directory.cloned().unwrap_or_else(|| PathBuf::from("/")),
+        limits: Limits::default(),
+        queue_timeout: config.functions.pool.queue_timeout,
+    })
+}
+
+fn rules(pool: &PoolConfig) -> Rules {
+    Rules {
+        min_warm: pool.min_warm,
+        max_instances: pool.max_instances,
+        idle_timeout: pool.idle_timeout,
+        credit: pool.concurrency.unwrap_or(FIRST_CREDIT),
+    }
+}
+
+/// Builds in the background what has to be built, so that first calls do not wait for it. A
+/// fault is told when the function is called.
+fn prepare(pool: &Arc<RuntimePool>, registry: &Registry) {
+    let runtime = &pool.runtime.name;
+    let mine = registry.iter().filter(|f| f.runtime == *runtime && f.problem.is_none());
+    for function in mine {
+        let (pool, function) = (pool.clone(), function.clone());
+        tokio::spawn(async move {
+            let _told_when_called = pool.runtime.loadable(&function).await;
+        });
+    }
+}
