@@ -118,7 +118,11 @@ pub struct ErrorData {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retryable: Option<bool>,
     /// Extra fields of the user's error; never override `code` and `message`.
-    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    #[serde(
+        default,
+        deserialize_with = "crate::json::shallow",
+        skip_serializing_if = "Map::is_empty"
+    )]
     pub details: Map<String, Value>,
     /// Where it was thrown; for logs, never for the caller of a function.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -5,8 +5,12 @@
 
 use std::borrow::Cow;
 
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, Error};
+use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
+use serde_json::{Map, Value};
+
+use crate::limits::DATA_DEPTH;
 
 /// Why bytes are not one acceptable JSON value. Line and column count from 1.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -64,10 +68,7 @@ pub fn check(bytes: &[u8], max_depth: usize) -> Result<(Shape, &RawValue), JsonE
         line: e.line(),
         column: e.column(),
     })?;
-    // No value with fewer opening brackets can be too deep: almost all are settled by this count.
-    if memchr::memchr2_iter(b'[', b'{', bytes).nth(max_depth).is_some() {
-        check_depth(bytes, max_depth)?;
-    }
+    check_depth(bytes, max_depth)?;
     Ok((shape(value), value))
 }
 
@@ -83,6 +84,28 @@ pub fn read<T: DeserializeOwned>(text: &str) -> Result<T, serde_json::Error> {
         Cow::Borrowed(_) => Err(fault),
         Cow::Owned(mended) => serde_json::from_str(&mended),
     })
+}
+
+/// Reads an object of free content that came beside something worth keeping.
+///
+/// One that is nested deeper than [`DATA_DEPTH`] is replaced by a marker, for no parser that
+/// builds trees reads any depth; null reads as an empty object.
+pub(crate) fn shallow<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Map<String, Value>, D::Error> {
+    Ok(shallow_if_any(deserializer)?.unwrap_or_default())
+}
+
+/// As [`shallow`], but null stays none.
+pub(crate) fn shallow_if_any<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Map<String, Value>>, D::Error> {
+    let raw = Box::<RawValue>::deserialize(deserializer)?;
+    if check_depth(raw.get().as_bytes(), DATA_DEPTH).is_err() {
+        let marker = format!("nested deeper than {DATA_DEPTH} levels");
+        return Ok(Some(Map::from_iter([("dropped".into(), marker.into())])));
+    }
+    serde_json::from_str(raw.get()).map_err(D::Error::custom)
 }
 
 /// Rewrites escapes of surrogates that have no partner to `\ufffd`; the rest stays as it is.
@@ -130,6 +153,10 @@ fn shape(value: &RawValue) -> Shape {
 
 /// Walks valid JSON and follows its brackets; strings are skipped.
 fn check_depth(bytes: &[u8], limit: usize) -> Result<(), JsonError> {
+    // No value with fewer opening brackets can be too deep: almost all are settled by this count.
+    if memchr::memchr2_iter(b'[', b'{', bytes).nth(limit).is_none() {
+        return Ok(());
+    }
     let (mut depth, mut at) = (0usize, 0usize);
     while let Some(&byte) = bytes.get(at) {
         match byte {

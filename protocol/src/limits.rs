@@ -12,8 +12,10 @@ pub const FRAME_DEFAULT: usize = 8 * 1024 * 1024;
 pub const FRAME_FLOOR: usize = 1024 * 1024;
 /// Largest frame before the handshake is done: 64 KiB.
 pub const FRAME_BEFORE_HELLO: usize = 64 * 1024;
-/// Deepest nesting of arrays and objects in a payload.
+/// Deepest nesting of arrays and objects in an input or an output.
 pub const DEPTH: usize = 128;
+/// Deepest nesting of free content beside a payload: documents, details, fields, schemas.
+pub const DATA_DEPTH: usize = 64;
 /// Largest id: 2^53 - 1, the largest integer that every language's numbers hold exactly.
 pub const ID_MAX: u64 = (1 << 53) - 1;
 /// Longest method name in bytes.

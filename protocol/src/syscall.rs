@@ -89,7 +89,11 @@ pub struct LogEntry {
     #[serde(default)]
     pub msg: String,
     /// What belongs to it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "crate::json::shallow_if_any",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub fields: Option<Map<String, Value>>,
     /// Where it came from.
     #[serde(default)]

@@ -204,12 +204,12 @@ fn compare(found: Message<'_>, expected: Expected) {
         (Message::Error { id, error }, Expected::Error { id: i, error: e }) => {
             assert_eq!((id, error.code, &error.message), (i, e.code, &e.message));
             let details = |error: &RpcError| {
-                error
-                    .data
-                    .as_ref()
-                    .map(|d| (d.code.clone(), d.retryable, d.stack.clone(), d.details.len()))
+                error.data.as_ref().map(|d| (d.code.clone(), d.retryable, d.stack.clone()))
             };
             assert_eq!(details(&error), details(&e));
+            let members = |error: RpcError| error.data.map_or(0, |data| data.details.len());
+            let dropped = too_deep(&e);
+            assert_eq!(members(error), if dropped { 1 } else { members(e) });
         }
         (Message::Request { id, method, params }, Expected::Invoke { id: i, function, input }) => {
             assert_eq!((id, &*method), (i, "invoke"));
@@ -222,6 +222,13 @@ fn compare(found: Message<'_>, expected: Expected) {
         }
         (found, _) => panic!("something else was read: {found:?}"),
     }
+}
+
+/// Whether a reader leaves the details of this error out.
+fn too_deep(error: &RpcError) -> bool {
+    let details = error.data.as_ref().map(|data| serde_json::to_vec(&data.details));
+    let bytes = details.and_then(Result::ok).unwrap_or_default();
+    !bytes.is_empty() && json::check(&bytes, limits::DATA_DEPTH).is_err()
 }
 
 // The header's size is part of what is tested: a frame is never shorter.

@@ -50,13 +50,27 @@ fn a_broken_answer_names_its_call_and_is_not_answered() {
 }
 
 #[test]
-fn details_deeper_than_a_parser_goes_still_fail_their_call() {
-    let deep = format!("{}{}", "[".repeat(500), "]".repeat(500));
-    let payload = format!(
-        r#"{{"jsonrpc":"2.0","id":3,"error":{{"code":-32020,"data":{{"details":{{"x":{deep}}}}}}}}}"#
-    );
-    let fault = Message::parse(payload.as_bytes()).unwrap_err();
-    assert_eq!((fault.code, fault.id), (ErrorCode::InvalidRequest, Some(3)));
+fn details_deeper_than_a_parser_goes_cost_only_themselves() {
+    for depth in [65, 126, 500] {
+        let deep = format!("{}{}", "[".repeat(depth), "]".repeat(depth));
+        let payload = format!(
+            r#"{{"jsonrpc":"2.0","id":3,"error":{{"code":-32020,"message":"no","data":
+                {{"code":"MINE","details":{{"x":{deep}}}}}}}}}"#
+        );
+        let Message::Error { id: Some(3), error } = Message::parse(payload.as_bytes()).unwrap()
+        else {
+            panic!("depth {depth}")
+        };
+        assert_eq!((error.text_code(), &*error.message), ("MINE", "no"));
+        assert_eq!(error.data.unwrap().details["dropped"], "nested deeper than 64 levels");
+    }
+}
+
+#[test]
+fn details_may_be_null() {
+    let payload =
+        br#"{"jsonrpc":"2.0","id":3,"error":{"code":-32020,"message":"m","data":{"details":null}}}"#;
+    assert!(matches!(Message::parse(payload), Ok(Message::Error { id: Some(3), .. })));
 }
 
 #[test]
