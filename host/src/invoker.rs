@@ -11,6 +11,7 @@ use alyx_protocol::worker::Auth;
 use bytes::Bytes;
 use parking_lot::RwLock;
 use serde_json::value::RawValue;
+use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 use crate::config::model::FunctionsConfig;
@@ -77,7 +78,9 @@ pub struct Source {
 #[derive(Debug)]
 pub struct Invoker {
     registry: RwLock<Arc<Registry>>,
-    source: Source,
+    source: Arc<Source>,
+    /// Held while one function is read anew.
+    looking: Mutex<()>,
     pool: Pool,
     metrics: Arc<Metrics>,
 }
@@ -85,7 +88,13 @@ pub struct Invoker {
 impl Invoker {
     #[must_use]
     pub fn new(registry: Registry, source: Source, pool: Pool, metrics: Arc<Metrics>) -> Self {
-        Invoker { registry: RwLock::new(Arc::new(registry)), source, pool, metrics }
+        Invoker {
+            registry: RwLock::new(Arc::new(registry)),
+            source: Arc::new(source),
+            looking: Mutex::default(),
+            pool,
+            metrics,
+        }
     }
 
     /// The functions as they are now.
@@ -123,7 +132,7 @@ impl Invoker {
         let input = request.input.clone();
         let invocation = begin(function, request);
         let (mut result, mut timing) = self.run(&invocation, input.clone()).await;
-        if let Some(mended) = self.mended(&result, &invocation) {
+        if let Some(mended) = self.mended(&result, &invocation).await {
             (result, timing) = self.run(&mended, input).await;
         }
         metrics.record(result.is_ok(), timing.phases());
@@ -153,7 +162,7 @@ impl Invoker {
     }
 
     /// The same call on the function as it is on disk now, if it did not load and has changed.
-    fn mended(
+    async fn mended(
         &self,
         result: &Result<Bytes, InvokeError>,
         invocation: &Invocation,
@@ -161,8 +170,11 @@ impl Invoker {
         let Err(InvokeError::Refused { function, reason: Refusal::Load(_) }) = result else {
             return None;
         };
-        let now =
-            Registry::rescan_one(&self.source.functions, &self.source.variables, &function.name)?;
+        // One look at a time: a function that fails at a high rate is not read at that rate.
+        let _looking = self.looking.try_lock().ok()?;
+        let (source, name) = (self.source.clone(), function.name.clone());
+        let read = move || Registry::rescan_one(&source.functions, &source.variables, &name);
+        let now = tokio::task::spawn_blocking(read).await.ok()??;
         if now.revision == function.revision || now.problem.is_some() {
             return None;
         }

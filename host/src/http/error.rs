@@ -110,7 +110,7 @@ fn refused(reason: &Refusal, function: &str, verbose: bool) -> ApiError {
     let message = reason.to_string();
     match reason {
         Refusal::Load(fault) => load_error(fault, function, verbose),
-        Refusal::Exhausted { .. } | Refusal::QueueFull => {
+        Refusal::Exhausted { .. } | Refusal::StillLoading { .. } | Refusal::QueueFull => {
             ApiError::new(503, "POOL_EXHAUSTED", message).retry_after(1)
         }
         Refusal::CrashLoop { retry_after } => ApiError::new(503, "FUNCTION_CRASH_LOOP", message)

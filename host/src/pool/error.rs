@@ -54,6 +54,8 @@ pub enum Refusal {
         "no free '{runtime}' worker after {waited:?}; raise functions.pool.max_instances ({max}) or functions.pool.queue_timeout"
     )]
     Exhausted { runtime: String, waited: Duration, max: usize },
+    #[error("the function is still being built or loaded after {waited:?}; try again")]
+    StillLoading { waited: Duration },
     #[error("too many calls of this function are waiting")]
     QueueFull,
     #[error(

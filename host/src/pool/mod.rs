@@ -199,16 +199,18 @@ impl RuntimePool {
                 granted.unwrap_or(Err(Refusal::Stopping))?
             }
             Err(_) if patience == deadline => return Err(Refusal::Deadline),
-            Err(_) => {
-                return Err(Refusal::Exhausted {
-                    runtime: self.runtime.name.clone(),
-                    waited: asked.elapsed(),
-                    max: self.rules.max_instances,
-                });
-            }
+            Err(_) => return Err(self.over_time(key, asked.elapsed())),
         };
         let waited = lease.waited(asked);
         Ok((lease, waited))
+    }
+
+    fn over_time(&self, key: &Key, waited: Duration) -> Refusal {
+        if self.state.lock().is_loading(key) {
+            return Refusal::StillLoading { waited };
+        }
+        let (runtime, max) = (self.runtime.name.clone(), self.rules.max_instances);
+        Refusal::Exhausted { runtime, waited, max }
     }
 
     pub(crate) fn release(self: &Arc<Self>, number: u64) {

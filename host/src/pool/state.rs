@@ -143,6 +143,11 @@ impl<W: Clone, F: Clone, T> State<W, F, T> {
         ticket
     }
 
+    /// A worker is taking the function in.
+    pub(crate) fn is_loading(&self, key: &Key) -> bool {
+        self.routes.get(key).is_some_and(|route| route.loading > 0)
+    }
+
     /// A queued call is no longer waiting.
     pub(crate) fn abandon(&mut self, key: &Key, ticket: u64) {
         let Some(route) = self.routes.get_mut(key) else { return };

@@ -1,0 +1,180 @@
+//! A running `alyx serve`: started on a free port, called, told to stop, and never left behind.
+
+use std::net::SocketAddr;
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Child, ExitStatus};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal};
+use serde_json::{Value, json};
+
+use super::client::{Answer, Request, Sent};
+use super::log::Log;
+use super::processes::{Process, workers_of};
+use super::project::Project;
+use super::runtimes::Runtime;
+use super::{PATIENCE, eventually};
+
+/// One host of one test.
+#[derive(Debug)]
+pub struct Host {
+    pub project: Project,
+    pub log: Log,
+    pub address: SocketAddr,
+    child: Child,
+}
+
+impl Host {
+    /// Starts the host and waits until it listens.
+    pub async fn start(project: Project) -> Self {
+        let mut child =
+            project.command(&["serve", "--port", "0"]).spawn().expect("the program starts");
+        let log = Log::collect(child.stderr.take().expect("stderr is piped"));
+        let serving = log.try_wait_for(|line| address_in(line.message()).is_some()).await;
+        let Some(serving) = serving else {
+            let _ended_already = child.kill();
+            panic!("the host does not serve: {:#?}", log.lines());
+        };
+        let address = address_in(serving.message()).expect("looked for above");
+        Host { project, log, address, child }
+    }
+
+    pub fn pid(&self) -> i32 {
+        self.child.id().cast_signed()
+    }
+
+    pub fn request(&self, method: &str, path: &str) -> Request {
+        Request::new(self.address, method, path)
+    }
+
+    /// A call of a function, to be given a body.
+    pub fn post(&self, function: &str) -> Request {
+        self.request("POST", &format!("/api/functions/{function}"))
+    }
+
+    pub async fn get(&self, path: &str) -> Answer {
+        self.request("GET", path).send().await
+    }
+
+    /// Calls a function.
+    pub async fn call(&self, function: &str, input: Value) -> Answer {
+        self.post(function).json(&input).send().await
+    }
+
+    /// Has the probe of `runtime` do something; see the fixtures.
+    pub async fn probe(&self, runtime: Runtime, input: Value) -> Answer {
+        self.call(&runtime.probe(), input).await
+    }
+
+    /// Has the probe do something that works, and returns what comes of it.
+    pub async fn value(&self, runtime: Runtime, input: Value) -> Value {
+        self.probe(runtime, input).await.value()
+    }
+
+    /// Begins a call that the probe's log says is under way, under a new request id.
+    pub async fn begin(&self, function: &str, input: Value) -> (Sent, String) {
+        let id = new_id();
+        let sent = self.post(function).header("X-Request-Id", &id).json(&input).begin().await;
+        let has_begun = |line: &super::log::Line| {
+            line.is_of_function() && line.request_id() == id && line.message() == "begun"
+        };
+        self.log.wait_for(&format!("'begun' of {function}"), has_begun).await;
+        (sent, id)
+    }
+
+    /// The process that serves the next call of the probe.
+    pub async fn worker_of(&self, runtime: Runtime) -> Process {
+        self.worker_of_function(&runtime.probe()).await
+    }
+
+    /// The same for another function made from the probe.
+    pub async fn worker_of_function(&self, function: &str) -> Process {
+        let pid = self.call(function, json!({"do": "pid"})).await.value();
+        let pid = pid.as_i64().expect("'pid' returns a number") as i32;
+        Process::find(pid).expect("the worker that answered lives")
+    }
+
+    pub fn workers(&self) -> Vec<Process> {
+        workers_of(self.pid())
+    }
+
+    /// Waits until all runtimes have their warm workers.
+    pub async fn ready(&self) {
+        eventually("the host is ready", PATIENCE * 2, async || {
+            (self.get("/health/ready").await.status == 200).then_some(())
+        })
+        .await;
+    }
+
+    /// Waits until everything that was logged so far has been collected.
+    pub async fn settle_log(&self, runtime: Runtime) {
+        let id = new_id();
+        let call = self.post(&runtime.probe()).header("X-Request-Id", &id);
+        call.json(&json!({"do": "log", "message": "settled"})).send().await.value();
+        self.log.wait_for("the line of a later call", |line| line.request_id() == id).await;
+    }
+
+    /// The value of a metric whose labels contain all of `labels`; nothing is 0.
+    pub async fn metric(&self, name: &str, labels: &[&str]) -> f64 {
+        let text = self.get("/metrics").await.text();
+        let samples = text.lines().filter(|line| {
+            let rest = line.strip_prefix(name).unwrap_or_default();
+            rest.starts_with(['{', ' ']) && labels.iter().all(|label| rest.contains(label))
+        });
+        samples.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
+    }
+
+    pub fn signal(&self, signal: Signal) {
+        let pid = Pid::from_child(&self.child);
+        rustix::process::kill_process(pid, signal).expect("the host runs");
+    }
+
+    /// Waits for the end of the host.
+    pub async fn ended(&mut self, patience: Duration) -> ExitStatus {
+        eventually("the host ends", patience, async || {
+            self.child.try_wait().expect("it is our child")
+        })
+        .await
+    }
+
+    /// Ends the host as an administrator would, and checks that it ends well.
+    pub async fn stop(mut self) -> Project {
+        self.signal(Signal::TERM);
+        let status = self.ended(PATIENCE).await;
+        assert!(status.success(), "ended with {status:?} ({:?})", status.signal());
+        self.take_project()
+    }
+
+    fn take_project(mut self) -> Project {
+        std::mem::replace(&mut self.project, Project::empty())
+    }
+}
+
+impl Drop for Host {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let lines = self.log.lines();
+            eprintln!("the host's log ended with:");
+            for line in lines.iter().skip(lines.len().saturating_sub(40)) {
+                eprintln!("  {}", line.0);
+            }
+        }
+        // The kernel ends the workers with it.
+        let _ended_already = self.child.kill();
+        let _ended_already = self.child.wait();
+    }
+}
+
+/// An id that no other call of this test process has.
+pub fn new_id() -> String {
+    static LAST: AtomicU32 = AtomicU32::new(0);
+    format!("it-{}-{}", std::process::id(), LAST.fetch_add(1, Ordering::Relaxed))
+}
+
+/// The address in `serving N functions at http://127.0.0.1:8090/api/functions`.
+fn address_in(message: &str) -> Option<SocketAddr> {
+    let rest = message.strip_prefix("serving ")?;
+    let url = rest.split_once("http://")?.1;
+    url.split('/').next()?.parse().ok()
+}

@@ -1,0 +1,220 @@
+//! A project in a temporary folder: alyx.yaml, functions/, and the environment of its commands.
+//!
+//! All projects share one cache of what Go has built, so that only the first test waits for the
+//! compiler. Knows nothing of a running host.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::fs::{self, File};
+use std::os::unix::fs::{MetadataExt, symlink};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::sync::OnceLock;
+
+use rustix::fs::{FlockOperation, flock};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use super::host::Host;
+use super::runtimes::{RUNTIMES, Runtime, assert_installed};
+
+/// The program under test.
+pub const ALYX: &str = env!("CARGO_BIN_EXE_alyx");
+/// What of the tests' own environment reaches the commands: where programs and caches are.
+const PASSED_ON: [&str; 6] = ["PATH", "HOME", "GOPATH", "GOCACHE", "GOMODCACHE", "XDG_CACHE_HOME"];
+
+/// A project that is not served yet.
+#[derive(Debug)]
+pub struct Project {
+    folder: TempDir,
+    config: Value,
+    env: BTreeMap<String, OsString>,
+}
+
+impl Project {
+    /// An empty functions folder, and patience for a busy machine.
+    pub fn new() -> Self {
+        assert_installed();
+        let project = Self::without_cache();
+        fs::create_dir(project.path(".alyx")).expect("a fresh folder");
+        symlink(shared_cache(), project.path(".alyx/cache")).expect("a fresh folder");
+        project
+    }
+
+    /// The probe of each runtime: `probe_node`, `probe_python`, `probe_go`.
+    pub fn with_probes() -> Self {
+        RUNTIMES.into_iter().fold(Self::new(), |project, runtime| project.with(runtime, "probe"))
+    }
+
+    fn without_cache() -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        for name in ["functions", "tmp"] {
+            fs::create_dir(folder.path().join(name)).expect("a fresh folder");
+        }
+        let config = json!({
+            "logging": {"format": "json", "level": "debug"},
+            "functions": {"timeout": "60s", "pool": {"queue_timeout": "60s"}},
+        });
+        let env = std::env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value)))
+            .filter(|(name, _)| PASSED_ON.contains(&name.as_str()))
+            .collect();
+        let project = Project { folder, config, env };
+        let temporary = project.path("tmp");
+        project.env("TMPDIR", temporary)
+    }
+
+    /// Adds the fixture `stem` of `runtime` as the function `<stem>_<runtime>`.
+    pub fn with(self, runtime: Runtime, stem: &str) -> Self {
+        let (file, text) = (runtime.file(&runtime.function(stem)), runtime.fixture(stem));
+        self.file(&file, &text)
+    }
+
+    /// Adds the fixture `stem` in every runtime.
+    pub fn with_all(self, stem: &str) -> Self {
+        RUNTIMES.into_iter().fold(self, |project, runtime| project.with(runtime, stem))
+    }
+
+    /// Writes a file; its folders are made.
+    pub fn file(self, path: &str, text: &str) -> Self {
+        self.write(path, text);
+        self
+    }
+
+    /// Writes a file of a project that may be in use.
+    pub fn write(&self, path: &str, text: &str) {
+        let path = self.path(path);
+        fs::create_dir_all(path.parent().expect("below the project")).expect("can make folders");
+        fs::write(&path, text).expect("can write files");
+    }
+
+    /// Lays `yaml` over the configuration so far.
+    pub fn config(mut self, yaml: Value) -> Self {
+        lay_over(&mut self.config, yaml);
+        self
+    }
+
+    /// Sets a variable of the commands.
+    pub fn env(mut self, name: &str, value: impl Into<OsString>) -> Self {
+        self.env.insert(name.to_owned(), value.into());
+        self
+    }
+
+    /// A path inside the project.
+    pub fn path(&self, inner: impl AsRef<Path>) -> PathBuf {
+        self.folder.path().join(inner)
+    }
+
+    /// `alyx <arguments>` in the project, with alyx.yaml as configured so far.
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        // JSON is YAML.
+        self.write("alyx.yaml", &self.config.to_string());
+        self.bare_command(arguments)
+    }
+
+    /// The same, with whatever alyx.yaml there is.
+    pub fn bare_command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(ALYX);
+        command.args(arguments).current_dir(self.folder.path()).env_clear().envs(&self.env);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    }
+
+    /// Runs a command that ends by itself.
+    pub async fn run(&self, arguments: &[&str]) -> Ran {
+        Ran::of(self.command(arguments)).await
+    }
+
+    /// Serves the project on a free port.
+    pub async fn serve(self) -> Host {
+        Host::start(self).await
+    }
+}
+
+/// What a command printed and how it ended.
+#[derive(Debug)]
+pub struct Ran {
+    pub code: Option<i32>,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl Ran {
+    /// Runs `command` to its end, which has to come.
+    pub async fn of(command: Command) -> Ran {
+        let mut command = tokio::process::Command::from(command);
+        let output = tokio::time::timeout(super::PATIENCE * 2, command.kill_on_drop(true).output());
+        let output: Output =
+            output.await.expect("the command ends by itself").expect("the command starts");
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("output is UTF-8");
+        Ran {
+            code: output.status.code(),
+            stdout: text(output.stdout),
+            stderr: text(output.stderr),
+        }
+    }
+
+    /// Stdout as JSON.
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.stdout)
+            .unwrap_or_else(|e| panic!("no JSON on stdout ({e}): {self:?}"))
+    }
+}
+
+fn lay_over(under: &mut Value, over: Value) {
+    match (under, over) {
+        (Value::Object(under), Value::Object(over)) => {
+            for (key, value) in over {
+                lay_over(under.entry(key).or_insert(Value::Null), value);
+            }
+        }
+        (under, over) => *under = over,
+    }
+}
+
+/// What Go has built for this very program, made by the first test and kept for the next run.
+fn shared_cache() -> &'static Path {
+    static CACHE: OnceLock<PathBuf> = OnceLock::new();
+    CACHE.get_or_init(|| {
+        let program = fs::metadata(ALYX).expect("cargo has built the program");
+        let caches = Path::new(env!("CARGO_TARGET_TMPDIR")).join("it-cache");
+        let name = format!("{:x}-{:x}-{:x}", program.len(), program.mtime(), program.mtime_nsec());
+        let cache = caches.join(name);
+        fs::create_dir_all(&caches).expect("cargo's folder for tests is writable");
+        // Another test process may be at it.
+        let lock = File::create(caches.join("lock")).expect("the folder was made above");
+        flock(&lock, FlockOperation::LockExclusive).expect("a lock that nobody keeps");
+        if !cache.join("complete").exists() {
+            remove_all_but_lock(&caches);
+            fill(&cache);
+            File::create(cache.join("complete")).expect("the cache was made above");
+        }
+        cache
+    })
+}
+
+fn remove_all_but_lock(caches: &Path) {
+    for entry in fs::read_dir(caches).expect("the folder was made above").flatten() {
+        if entry.path().is_dir() {
+            fs::remove_dir_all(entry.path()).expect("an old cache can be removed");
+        }
+    }
+}
+
+fn fill(cache: &Path) {
+    fs::create_dir_all(cache).expect("cargo's folder for tests is writable");
+    let project = Project::without_cache().with_all("probe").config(json!({
+        "functions": {"timeout": "10m", "pool": {"queue_timeout": "10m"}},
+    }));
+    fs::create_dir(project.path(".alyx")).expect("a fresh folder");
+    symlink(cache, project.path(".alyx/cache")).expect("a fresh folder");
+    let listed = project.command(&["list", "--json"]).output().expect("the program starts");
+    let (stdout, stderr) =
+        (String::from_utf8_lossy(&listed.stdout), String::from_utf8_lossy(&listed.stderr));
+    let rows: Value = serde_json::from_str(&stdout)
+        .unwrap_or_else(|e| panic!("`alyx list --json` gave no JSON ({e}): {stdout}{stderr}"));
+    let all_load = rows.as_array().is_some_and(|rows| {
+        rows.len() == RUNTIMES.len() && rows.iter().all(|row| row["status"] == "ok")
+    });
+    assert!(all_load, "the probes do not load: {rows:#}\n{stderr}");
+}
