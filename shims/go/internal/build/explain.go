@@ -44,9 +44,16 @@ func explain(p *sourcePackage, code *inspected, output string, err error) error 
 		f.Kind = "syntax"
 	case containsAny(output, importWords):
 		f.Kind = "import"
+		if m := uninstalled.FindStringSubmatch(f.Message); m != nil {
+			f.Message = "package " + m[1] + " is not installed; add its module to go.mod and download it, builds do not use the network"
+		}
 	}
 	return f
 }
+
+// uninstalled matches what the go command says of a package that no module in
+// reach holds.
+var uninstalled = regexp.MustCompile(`(?:providing package|cannot find package) "?([^\s":;]+)`)
 
 // aboutHandler moves a fault in the generated file to what caused it. Only
 // Handler and Schema are named there, and Schema fits whatever its type.
