@@ -24,6 +24,9 @@ use crate::pool::lease::Waited;
 use crate::registry::Registry;
 use crate::registry::function::{Function, Problem};
 
+/// How often a call is tried again when workers end before it reaches them.
+const DELIVERIES: u32 = 2;
+
 /// What a caller brings.
 #[derive(Debug)]
 pub struct Request {
@@ -127,49 +130,51 @@ impl Invoker {
     }
 
     /// Runs one call of `function`. Dropping the future cancels the call.
+    ///
+    /// What a worker has taken is never tried again; what reached none is.
     pub async fn invoke(&self, function: Arc<Function>, request: Request) -> Outcome {
         let metrics = self.metrics.function(&function.name, &function.runtime);
         let input = request.input.clone();
-        let invocation = begin(function, request);
-        let (mut result, mut timing) = self.run(&invocation, input.clone()).await;
-        if let Some(mended) = self.mended(&result, &invocation).await {
-            (result, timing) = self.run(&mended, input).await;
-        }
-        metrics.record(result.is_ok(), timing.phases());
-        Outcome { result, timing }
+        let mut invocation = begin(function, request);
+        let mut undelivered = 0;
+        let outcome = loop {
+            let outcome = self.run(&invocation, input.clone()).await;
+            match &outcome.result {
+                Err(InvokeError::Failed { reason: CallError::NotDelivered, .. })
+                    if undelivered < DELIVERIES =>
+                {
+                    undelivered += 1;
+                }
+                Err(InvokeError::Refused { reason: Refusal::Load(_), .. }) => {
+                    let Some(mended) = self.mended(&invocation).await else { break outcome };
+                    invocation = mended;
+                }
+                _ => break outcome,
+            }
+        };
+        metrics.record(outcome.result.is_ok(), outcome.timing.phases());
+        outcome
     }
 
-    async fn run(
-        &self,
-        invocation: &Arc<Invocation>,
-        input: Bytes,
-    ) -> (Result<Bytes, InvokeError>, Timing) {
+    async fn run(&self, invocation: &Arc<Invocation>, input: Bytes) -> Outcome {
         let function = &invocation.function;
         let (lease, waited) = match self.pool.checkout(invocation).await {
             Ok(checkout) => checkout,
             Err(reason) => {
                 let refused = InvokeError::Refused { function: function.clone(), reason };
-                return (Err(refused), Timing::default());
+                return Outcome { result: Err(refused), timing: Timing::default() };
             }
         };
         let began = Instant::now();
         let result = lease.invoke(invocation, input).await;
         let timing = Timing { waited, run: began.elapsed() };
-        (
-            result.map_err(|reason| InvokeError::Failed { function: function.clone(), reason }),
-            timing,
-        )
+        let failed = |reason| InvokeError::Failed { function: function.clone(), reason };
+        Outcome { result: result.map_err(failed), timing }
     }
 
-    /// The same call on the function as it is on disk now, if it did not load and has changed.
-    async fn mended(
-        &self,
-        result: &Result<Bytes, InvokeError>,
-        invocation: &Invocation,
-    ) -> Option<Arc<Invocation>> {
-        let Err(InvokeError::Refused { function, reason: Refusal::Load(_) }) = result else {
-            return None;
-        };
+    /// The same call on the function as it is on disk now, if that has changed.
+    async fn mended(&self, invocation: &Invocation) -> Option<Arc<Invocation>> {
+        let function = &invocation.function;
         // One look at a time: a function that fails at a high rate is not read at that rate.
         let _looking = self.looking.try_lock().ok()?;
         let (source, name) = (self.source.clone(), function.name.clone());

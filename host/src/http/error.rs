@@ -158,6 +158,10 @@ fn failed(reason: &CallError, function: &str, timeout: f64) -> ApiError {
             let message = format!("the worker that ran function '{function}' ended: {death}");
             ApiError::new(502, "WORKER_CRASHED", message)
         }
+        CallError::NotDelivered => {
+            let message = "workers end before calls reach them; the host's log says why";
+            ApiError::new(502, "WORKER_CRASHED", message).retry_after(1)
+        }
         CallError::TooLarge { limit, size } => {
             ApiError::new(413, "PAYLOAD_TOO_LARGE", reason.to_string())
                 .with("limit", *limit)

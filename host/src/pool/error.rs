@@ -84,6 +84,9 @@ pub enum CallError {
     Thrown(RpcError),
     #[error("no answer within the function's timeout")]
     Deadline,
+    /// Nothing of the call has reached the worker: it may be tried on another.
+    #[error("the worker ended before the call reached it")]
+    NotDelivered,
     #[error("the worker ended: {0}")]
     Died(Death),
     #[error("the input of {size} bytes is over the worker's limit of {limit} bytes")]

@@ -82,7 +82,7 @@ impl Lease {
             self.worker.peer.call(context, |id| invoke_frame(id, &params(invocation), input));
         let call = called.map_err(|error| match error {
             peer::CallError::TooLarge { size, limit } => CallError::TooLarge { size, limit },
-            peer::CallError::Closed => CallError::Died(self.death()),
+            peer::CallError::Closed => CallError::NotDelivered,
         })?;
         let mut running = Running(Some((self, call)));
         let Some((_, call)) = running.0.as_mut() else { unreachable!("set on the line above") };
@@ -91,17 +91,12 @@ impl Lease {
                 running.0 = None;
                 output(answer)
             }
-            Ok(Err(_connection_ended)) => Err(CallError::Died(running.lost())),
+            Ok(Err(_connection_ended)) => Err(CallError::Died(running.lost().await)),
             Err(_elapsed) => {
                 running.cancel(CancelReason::Deadline);
                 Err(CallError::Deadline)
             }
         }
-    }
-
-    fn death(&self) -> Death {
-        let unknown = Death { exit: Exit::Unknown, killed: None, protocol: None };
-        self.worker.death().cloned().unwrap_or(unknown)
     }
 }
 
@@ -140,9 +135,12 @@ fn output(answer: Answer) -> Result<Bytes, CallError> {
 struct Running(Option<(Lease, Call)>);
 
 impl Running {
-    fn lost(&mut self) -> Death {
-        let lease = self.0.take().map(|(lease, _)| lease);
-        lease.map_or(Death { exit: Exit::Unknown, killed: None, protocol: None }, |l| l.death())
+    /// The connection has ended under the call: how did the worker?
+    async fn lost(&mut self) -> Death {
+        match self.0.take() {
+            Some((lease, _)) => lease.worker.death().await,
+            None => Death { exit: Exit::Unknown, killed: None, protocol: None },
+        }
     }
 
     fn cancel(&mut self, reason: CancelReason) {

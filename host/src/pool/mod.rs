@@ -15,7 +15,7 @@ pub mod circuit;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant as StdInstant};
 
 use alyx_protocol::Limits;
@@ -40,6 +40,8 @@ const TICK_WAITING: Duration = Duration::from_millis(5);
 const TICK: Duration = Duration::from_millis(250);
 /// How long a worker that is asked to leave may take.
 const RETIRE_GRACE: Duration = Duration::from_secs(1);
+/// How long a function may take to load; who waits for it is bound by the call's own deadline.
+const LOAD_PATIENCE: Duration = Duration::from_secs(30);
 /// For how long a failed load is the answer before it is tried again.
 const LOAD_RETRY: Duration = Duration::from_secs(2);
 
@@ -315,30 +317,23 @@ impl Drop for Place<'_> {
 }
 
 /// Tells the state that time passes, for as long as the pool exists.
-async fn keep_time(pool: std::sync::Weak<RuntimePool>) {
-    loop {
-        let waiting = {
-            let Some(pool) = pool.upgrade() else { return };
-            pool.act(|state, now| state.tick(now));
-            let census = pool.census();
-            pool.metrics.set(&census.by_state(), census.queued);
-            census.queued > 0
-        };
-        let pause = if waiting { TICK_WAITING } else { TICK };
-        let Some(pool) = pool.upgrade() else { return };
-        let _either = tokio::time::timeout(pause, pool.nudge.notified()).await;
-        drop(pool);
-        if waiting {
-            continue;
+async fn keep_time(pool: Weak<RuntimePool>) {
+    while let Some(pool) = pool.upgrade() {
+        pool.act(|state, now| state.tick(now));
+        let census = pool.census();
+        pool.metrics.set(&census.by_state(), census.queued);
+        if census.queued == 0 {
+            // The first call that has to wait ends the pause.
+            let _nudged = tokio::time::timeout(TICK, pool.nudge.notified()).await;
         }
-        // Woken by a first waiting call: give it the patience that the state grants.
+        drop(pool);
         tokio::time::sleep(TICK_WAITING).await;
     }
 }
 
 async fn load(pool: Arc<RuntimePool>, number: u64, worker: Arc<Worker>, function: Arc<Function>) {
     let loaded = match pool.runtime.loadable(&function).await {
-        Ok(path) => worker.load(&function, &path.to_string_lossy(), function.timeout).await,
+        Ok(path) => worker.load(&function, &path.to_string_lossy(), LOAD_PATIENCE).await,
         Err(fault) => Err(error::Fault::from_build(fault, &function)),
     };
     match loaded {

@@ -203,8 +203,6 @@ impl<W: Clone, F: Clone, T> State<W, F, T> {
         credit: u32,
         now: Instant,
     ) -> Actions<W, F, T> {
-        self.start_failures = 0;
-        self.start_fault = None;
         let Some(slot) = self.workers.get_mut(&number) else { return vec![Action::Retire(handle)] };
         if slot.phase == Phase::Leaving {
             return vec![Action::Retire(handle)];
@@ -224,9 +222,7 @@ impl<W: Clone, F: Clone, T> State<W, F, T> {
         now: Instant,
     ) -> Actions<W, F, T> {
         self.workers.remove(&number);
-        self.start_failures += 1;
-        let backoff = Duration::from_millis(100 << self.start_failures.min(6));
-        self.start_again = now + backoff.min(Duration::from_secs(5));
+        self.back_off(now);
         self.start_fault = Some(fault.clone());
         let mut actions = Vec::new();
         if self.start_failures >= START_FAILURES && self.workers.is_empty() {
@@ -236,6 +232,13 @@ impl<W: Clone, F: Clone, T> State<W, F, T> {
         }
         actions.extend(self.balance(now));
         actions
+    }
+
+    /// Each start that comes to nothing doubles the pause before the next.
+    fn back_off(&mut self, now: Instant) {
+        self.start_failures += 1;
+        let pause = Duration::from_millis(100 << self.start_failures.min(6));
+        self.start_again = now + pause.min(Duration::from_secs(5));
     }
 
     fn refuse_waiting(&mut self, key: &Key, refusal: &Refusal, actions: &mut Actions<W, F, T>) {
@@ -252,6 +255,8 @@ impl<W: Clone, F: Clone, T> State<W, F, T> {
         let Phase::Loading(key) = slot.phase.clone() else { return Vec::new() };
         slot.phase = Phase::Serving(key.clone());
         slot.used = now;
+        self.start_failures = 0;
+        self.start_fault = None;
         let mut actions = Vec::new();
         if let Some(route) = self.routes.get_mut(&key) {
             route.loading -= 1;
@@ -313,6 +318,9 @@ impl<W: Clone, F: Clone, T> State<W, F, T> {
     /// A worker is gone, however that came. `crashed` when nobody asked it to go.
     pub(crate) fn died(&mut self, number: u64, crashed: bool, now: Instant) -> Actions<W, F, T> {
         let Some(slot) = self.workers.remove(&number) else { return Vec::new() };
+        if crashed && slot.phase == Phase::Blank {
+            self.back_off(now);
+        }
         if let Phase::Serving(key) | Phase::Loading(key) = &slot.phase
             && let Some(route) = self.routes.get_mut(key)
         {

@@ -12,7 +12,7 @@ use alyx_protocol::worker::{LoadParams, LoadResult, ShutdownParams, method};
 use alyx_protocol::{RpcError, message};
 use parking_lot::Mutex;
 use serde::Serialize;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
 use crate::invocation::Invocation;
@@ -76,7 +76,7 @@ pub struct Worker {
     sandbox: SandboxHandle,
     killed: OnceLock<KillReason>,
     asked_to_leave: OnceLock<()>,
-    death: OnceLock<Death>,
+    death: watch::Sender<Option<Death>>,
     /// When its start and its load began and ended: what a waiting call waited for.
     pub(crate) started: (Instant, Instant),
     pub(crate) loaded: OnceLock<(Instant, Instant)>,
@@ -97,7 +97,7 @@ impl Worker {
             sandbox,
             killed: OnceLock::new(),
             asked_to_leave: OnceLock::new(),
-            death: OnceLock::new(),
+            death: watch::Sender::new(None),
             started: (began, Instant::now()),
             loaded: OnceLock::new(),
         }
@@ -109,9 +109,12 @@ impl Worker {
         self.sandbox.kill();
     }
 
-    /// How the worker ended; none while it lives.
-    pub(crate) fn death(&self) -> Option<&Death> {
-        self.death.get()
+    /// How the worker ended; waits for a moment, since a connection ends before its process.
+    pub(crate) async fn death(&self) -> Death {
+        let mut death = self.death.subscribe();
+        let known = tokio::time::timeout(EXIT_PATIENCE * 4, death.wait_for(Option::is_some)).await;
+        let known = known.ok().and_then(Result::ok).and_then(|death| death.clone());
+        known.unwrap_or(Death { exit: Exit::Unknown, killed: None, protocol: None })
     }
 
     /// Sends one request that is for no invocation.
@@ -159,16 +162,16 @@ impl Worker {
                 reply.read().map_err(|e| fault("protocol", format!("bad answer to 'load': {e}")))
             }
             Some(Err(error)) => Err(load_fault(&error, function)),
-            None => Err(self.lost_while_loading(patience)),
+            None => Err(self.lost_while_loading(patience).await),
         };
         let _loaded_before = self.loaded.set((began, Instant::now()));
         result
     }
 
-    fn lost_while_loading(&self, patience: Duration) -> Fault {
-        match self.death() {
-            Some(death) => {
-                fault("crash", format!("the worker ended while it loaded the function: {death}"))
+    async fn lost_while_loading(&self, patience: Duration) -> Fault {
+        match self.sandbox.exit() {
+            Some(exit) => {
+                fault("crash", format!("the worker ended while it loaded the function: {exit}"))
             }
             None => fault("timeout", format!("loading did not end within {patience:?}")),
         }
@@ -213,7 +216,7 @@ impl Worker {
         let _still_open = tokio::time::timeout(EXIT_PATIENCE, output).await;
         let asked = self.asked_to_leave.get().map(|()| KillReason::Retired);
         let death = Death { exit, killed: self.killed.get().copied().or(asked), protocol };
-        let _set_once = self.death.set(death.clone());
+        self.death.send_replace(Some(death.clone()));
         self.peer.close();
         death
     }

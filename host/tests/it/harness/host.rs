@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, ExitStatus};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
@@ -19,7 +20,7 @@ use super::{PATIENCE, eventually};
 /// One host of one test.
 #[derive(Debug)]
 pub struct Host {
-    pub project: Project,
+    pub project: Arc<Project>,
     pub log: Log,
     pub address: SocketAddr,
     child: Child,
@@ -27,7 +28,7 @@ pub struct Host {
 
 impl Host {
     /// Starts the host and waits until it listens.
-    pub async fn start(project: Project) -> Self {
+    pub async fn start(project: Arc<Project>) -> Self {
         let mut child =
             project.command(&["serve", "--port", "0"]).spawn().expect("the program starts");
         let log = Log::collect(child.stderr.take().expect("stderr is piped"));
@@ -139,15 +140,10 @@ impl Host {
     }
 
     /// Ends the host as an administrator would, and checks that it ends well.
-    pub async fn stop(mut self) -> Project {
+    pub async fn stop(&mut self) {
         self.signal(Signal::TERM);
         let status = self.ended(PATIENCE).await;
-        assert!(status.success(), "ended with {status:?} ({:?})", status.signal());
-        self.take_project()
-    }
-
-    fn take_project(mut self) -> Project {
-        std::mem::replace(&mut self.project, Project::empty())
+        assert!(status.success(), "ended with {status:?} (signal {:?})", status.signal());
     }
 }
 

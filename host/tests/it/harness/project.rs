@@ -9,7 +9,7 @@ use std::fs::{self, File};
 use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use rustix::fs::{FlockOperation, flock};
 use serde_json::{Value, json};
@@ -127,7 +127,7 @@ impl Project {
 
     /// Serves the project on a free port.
     pub async fn serve(self) -> Host {
-        Host::start(self).await
+        Host::start(Arc::new(self)).await
     }
 }
 
@@ -147,11 +147,7 @@ impl Ran {
         let output: Output =
             output.await.expect("the command ends by itself").expect("the command starts");
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("output is UTF-8");
-        Ran {
-            code: output.status.code(),
-            stdout: text(output.stdout),
-            stderr: text(output.stderr),
-        }
+        Ran { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
     }
 
     /// Stdout as JSON.

@@ -1,0 +1,8 @@
+//! The program as its users see it: `alyx` itself, real Node.js, Python and Go, nothing mocked.
+//!
+//! Each test has a project and a host of its own. Names begin with the row of the contract that
+//! they check; what holds in every runtime is asked of every runtime.
+
+mod harness;
+
+mod smoke;
