@@ -164,8 +164,19 @@ function jsonOrNothing(value) {
  * @param {string} stack
  */
 export function cleanStack(stack) {
-  const named = stack.replace(LOADED_URL, (_, path) => decodeURI(path));
-  return cut(named, MAX_STACK);
+  return cut(
+    stack.replace(LOADED_URL, (_, path) => decoded(path)),
+    MAX_STACK,
+  );
+}
+
+/** @param {string} path */
+function decoded(path) {
+  try {
+    return decodeURI(path);
+  } catch {
+    return path;
+  }
 }
 
 /**

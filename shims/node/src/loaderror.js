@@ -6,8 +6,7 @@
  * Knows nothing of how modules are loaded.
  */
 
-import { execFile } from "node:child_process";
-import { readFile } from "node:fs/promises";
+import { existsSync, readFileSync } from "node:fs";
 import { basename, dirname, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { cleanStack } from "./errors.js";
@@ -65,7 +64,7 @@ function titled(error) {
 }
 
 /**
- * Node before 20.19 takes a .js file without package.json for CommonJS.
+ * A package.json may say so, and Node before 20.19 takes every .js file without one for CommonJS.
  *
  * @param {Error} error
  * @param {string} entry
@@ -73,7 +72,7 @@ function titled(error) {
 function syntaxHint(error, entry) {
   const isModule = /^(Cannot use import statement|Unexpected token 'export')/.test(error.message);
   if (!isModule || !entry.endsWith(".js")) return "";
-  return "; this Node takes the file for CommonJS: name it .mjs or use Node 20.19 or newer";
+  return '; the file is taken for CommonJS: name it .mjs or put "type": "module" into package.json';
 }
 
 /**
@@ -81,7 +80,7 @@ function syntaxHint(error, entry) {
  * @param {string} stack
  * @param {string} entry
  */
-async function missingModule(error, stack, entry) {
+function missingModule(error, stack, entry) {
   const [, what = "module", name = "?"] = /Cannot find (package|module) '([^']+)'/.exec(error.message) ?? [];
   const importer = /imported from (\/.+)$/m.exec(error.message)?.[1] ?? requirer(error) ?? entry;
   const file = importer.replace(/\?alyx=\d+$/, "");
@@ -90,7 +89,7 @@ async function missingModule(error, stack, entry) {
   const remedy = local ? "look at the path and its extension" : "add it to package.json and install it";
   const kind = local ? what : "package";
   const message = `cannot find ${kind} '${shown}', imported by '${basename(file)}'; ${remedy}`;
-  const place = placeIn(stack) ?? (await findSpecifier(file, shown)) ?? { file };
+  const place = placeIn(stack) ?? findSpecifier(file, shown) ?? { file };
   return new LoadError("import", message, place, stack);
 }
 
@@ -116,10 +115,10 @@ function localName(file, path) {
  *
  * @param {string} file
  * @param {string} specifier
- * @returns {Promise<Place | undefined>}
+ * @returns {Place | undefined}
  */
-async function findSpecifier(file, specifier) {
-  const lines = (await readFile(file, "utf8").catch(() => "")).split("\n");
+function findSpecifier(file, specifier) {
+  const lines = existsSync(file) ? readFileSync(file, "utf8").split("\n") : [];
   const bare = specifier.replace(/^\.\//, "");
   for (const [index, line] of lines.entries()) {
     if (!/\b(import|export|from|require)\b/.test(line)) continue;
@@ -157,7 +156,9 @@ function placeIn(text) {
  * @param {string} message the message of the syntax error that is looked for
  * @returns {Promise<Place | undefined>}
  */
-function parseAgain(entry, message) {
+async function parseAgain(entry, message) {
+  // Here and not at the top: a worker that loads well never needs it.
+  const { execFile } = await import("node:child_process");
   const args = ["--no-warnings", "--experimental-vm-modules", PARSER, entry, message];
   const limits = { timeout: PARSE_TIMEOUT_MS, maxBuffer: 1024 * 1024, env: {} };
   return new Promise((resolve) => {

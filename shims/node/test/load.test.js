@@ -209,3 +209,9 @@ test("unload takes a revision away, not one that runs", async () => {
   assert.equal((await host.request("unload", key)).error.code, -32021);
   assert.equal((await host.invoke({}, key)).error.code, -32021);
 });
+
+test("an ES module that package.json declares to be CommonJS says how to mend it", async () => {
+  const message = /Unexpected token 'export'; the file is taken for CommonJS: name it \.mjs or put "type"/;
+  const expected = { kind: "syntax", message, line: 1, column: 1 };
+  await broken("commonjs/esm.js", "export default () => 1", expected);
+});
