@@ -30,6 +30,9 @@ pub struct Case {
     pub needs: Needs,
     #[serde(default)]
     pub hello: Hello,
+    /// Starts the shim with this address instead of a real one; there is no connection then.
+    #[serde(default)]
+    pub address: Option<Address>,
     /// Fixtures taken in, each answered without error, before the first step.
     #[serde(default)]
     pub load: Vec<LoadSpec>,
@@ -85,6 +88,13 @@ pub struct Needs {
 pub enum Loads {
     Source,
     Binary,
+}
+
+/// The value of `ALYX_ADDR`; null leaves it out.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Address {
+    pub env: Option<String>,
 }
 
 /// How the reference host greets.
@@ -162,7 +172,11 @@ impl Case {
     fn short_form(&mut self) -> Result<Option<Vec<Step>>, String> {
         let Some(mut invoke) = self.invoke.take() else {
             let stray = self.output.is_some() || self.error.is_some() || self.logs.is_some();
-            return if stray { Err("`output`, `error` or `logs` without `invoke`".into()) } else { Ok(None) };
+            return if stray {
+                Err("`output`, `error` or `logs` without `invoke`".into())
+            } else {
+                Ok(None)
+            };
         };
         if let Some(members) = invoke.as_object_mut() {
             members.entry("id").or_insert(1.into());
@@ -176,10 +190,8 @@ impl Case {
         if self.load.is_empty() {
             self.load.push(LoadSpec { params: serde_json::json!({"fixture": "probe"}) });
         }
-        let mut steps = vec![
-            Step::send(serde_json::json!({"invoke": invoke})),
-            Step::expect(answer),
-        ];
+        let mut steps =
+            vec![Step::send(serde_json::json!({"invoke": invoke})), Step::expect(answer)];
         if let Some(entries) = self.logs.take() {
             steps.push(Step::expect_logs(id.as_u64(), entries));
         }

@@ -15,6 +15,7 @@ use crate::case::{Level, Loads};
 use crate::config::RuntimeConfig;
 use crate::fixtures::Fixtures;
 use crate::known::KnownFailing;
+use crate::refshim::RefshimArgs;
 use crate::report::Report;
 use crate::requirements;
 use crate::runner::{Plan, RunError, run};
@@ -45,6 +46,9 @@ enum Verb {
         #[command(flatten)]
         source: Source,
     },
+    /// The shim that the harness itself is tested with
+    #[command(hide = true)]
+    Refshim(RefshimArgs),
 }
 
 #[derive(Debug, Args)]
@@ -107,7 +111,10 @@ fn transports(text: &str) -> Result<Transports, String> {
     if text == "all" {
         return Ok(Transports(Transport::ALL.to_vec()));
     }
-    text.split(',').map(|one| Transport::from_str(one, true)).collect::<Result<_, _>>().map(Transports)
+    text.split(',')
+        .map(|one| Transport::from_str(one, true))
+        .collect::<Result<_, _>>()
+        .map(Transports)
 }
 
 /// Why the program ends with another code than 0.
@@ -141,6 +148,7 @@ pub async fn main(cli: Cli) -> ExitCode {
         Verb::Run(args) => run_cases(*args).await,
         Verb::List(args) => list(&args),
         Verb::Explain { case, source } => explain(&case, &source),
+        Verb::Refshim(args) => return crate::refshim::run(&args),
     };
     let (code, message) = match done {
         Ok(true) => return ExitCode::SUCCESS,
@@ -191,9 +199,10 @@ fn list(args: &ListArgs) -> Result<bool, Stop> {
 fn explain(id: &str, source: &Source) -> Result<bool, Stop> {
     let cases = source.read()?;
     let spec = requirements::of_spec(requirements::SPEC);
-    let written = cases.iter().find(|w| w.case.id == id).ok_or_else(|| {
-        usage(format!("no case '{id}'; `alyx-conformance list` shows all"))
-    })?;
+    let written = cases
+        .iter()
+        .find(|w| w.case.id == id)
+        .ok_or_else(|| usage(format!("no case '{id}'; `alyx-conformance list` shows all")))?;
     let mut out = format!("{id}: {}\nin {}\n\n", written.case.title, written.file);
     for req in &written.case.req {
         let text = spec.get(req.as_str()).map_or("(not in this spec)", |r| r.text);
@@ -208,7 +217,8 @@ async fn run_cases(args: RunArgs) -> Result<bool, Stop> {
         Some(path) => RuntimeConfig::read(path, tmp.path()).map_err(usage)?,
         None => RuntimeConfig::default(),
     };
-    let reports = args.reports.iter().map(|text| destination(text)).collect::<Result<Vec<_>, _>>()?;
+    let reports =
+        args.reports.iter().map(|text| destination(text)).collect::<Result<Vec<_>, _>>()?;
     let all = args.source.read()?;
     let ids: Vec<String> = all.iter().map(|written| written.case.id.clone()).collect();
     let known_file = args.known_failing.clone().or(config.known_failing.clone().map(PathBuf::from));
@@ -254,9 +264,9 @@ async fn plan(
     let folder = args.fixtures.clone().or(config.fixtures.map(PathBuf::from));
     let names = suite::fixtures_of(&cases);
     let fixtures = match folder {
-        Some(folder) => {
-            Fixtures::collect(&folder, &names, config.prepare.as_deref(), tmp).await.map_err(usage)?
-        }
+        Some(folder) => Fixtures::collect(&folder, &names, config.prepare.as_deref(), tmp)
+            .await
+            .map_err(usage)?,
         None if names.is_empty() => Fixtures::default(),
         None => {
             let needed = names.join(", ");

@@ -71,9 +71,9 @@ fn folder_of(path: &Path) -> std::io::Result<PathBuf> {
 #[must_use]
 pub fn fill(command: &[String], values: &[(&str, &str)]) -> Vec<String> {
     let replaced = |word: &String| {
-        values.iter().fold(word.clone(), |word, (name, value)| {
-            word.replace(&format!("{{{name}}}"), value)
-        })
+        values
+            .iter()
+            .fold(word.clone(), |word, (name, value)| word.replace(&format!("{{{name}}}"), value))
     };
     command.iter().map(replaced).collect()
 }

@@ -15,9 +15,8 @@ const OUTPUT_LINES: usize = 15;
 #[must_use]
 pub fn render(report: &Report, spec: &BTreeMap<&str, Requirement<'_>>) -> String {
     let mut out = String::new();
-    let told = |case: &&CaseResult| {
-        matches!(case.status, Status::Fail | Status::Warn | Status::Stale)
-    };
+    let told =
+        |case: &&CaseResult| matches!(case.status, Status::Fail | Status::Warn | Status::Stale);
     for case in report.cases.iter().filter(told) {
         one(&mut out, case, spec);
     }

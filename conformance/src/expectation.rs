@@ -151,7 +151,9 @@ fn is_log_of(inv: Option<u64>, message: &Value) -> bool {
 }
 
 fn entries_of(frames: &[Received]) -> Vec<Value> {
-    let of = |frame: &Received| frame.value.pointer("/params/entries").and_then(Value::as_array).cloned();
+    let of = |frame: &Received| {
+        frame.value.pointer("/params/entries").and_then(Value::as_array).cloned()
+    };
     frames.iter().filter_map(of).flatten().collect()
 }
 

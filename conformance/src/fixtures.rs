@@ -115,16 +115,11 @@ async fn prepared(
 ) -> Result<Fixture, FixtureError> {
     let refuse = |why: String| FixtureError::Prepare { name: name.to_owned(), why };
     let shown = |path: &Path| path.display().to_string();
-    let command = fill(
-        command,
-        &[("source", &shown(source)), ("root", &shown(root)), ("out", &shown(out))],
-    );
+    let command =
+        fill(command, &[("source", &shown(source)), ("root", &shown(root)), ("out", &shown(out))]);
     let program = command.first().ok_or_else(|| refuse("`prepare` is empty".into()))?;
-    let run = Command::new(program)
-        .args(&command[1..])
-        .stdin(Stdio::null())
-        .kill_on_drop(true)
-        .output();
+    let run =
+        Command::new(program).args(&command[1..]).stdin(Stdio::null()).kill_on_drop(true).output();
     let output = timeout(PREPARE_PATIENCE, run)
         .await
         .map_err(|_| refuse(format!("'{program}' took longer than {PREPARE_PATIENCE:?}")))?

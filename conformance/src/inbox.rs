@@ -91,7 +91,14 @@ impl Inbox {
     pub fn new(stream: FromShim, max_frame: usize) -> Self {
         let (sender, events) = mpsc::channel(QUEUE);
         let reader = tokio::spawn(read_frames(stream, max_frame, sender));
-        Inbox { events, reader, waiting: Vec::new(), answers: BTreeMap::new(), count: 0, closed: false }
+        Inbox {
+            events,
+            reader,
+            waiting: Vec::new(),
+            answers: BTreeMap::new(),
+            count: 0,
+            closed: false,
+        }
     }
 
     /// The next thing that comes before `deadline`; none when nothing does.

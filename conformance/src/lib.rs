@@ -11,13 +11,14 @@
 //! 4. [`matcher`]: from what it expects to differences
 //! 5. [`config`] and [`fixtures`]: how a runtime is run, and the functions it loads
 //! 6. [`transport`] and [`starter`]: a process with a connection
-//! 7. [`inbox`], [`wire_check`], [`transcript`]: what came
+//! 7. [`inbox`], [`wire_check`], [`schema_check`], [`transcript`]: what came
 //! 8. [`reference_host`]: both directions of one connection
 //! 9. [`player`] and [`expectation`]: one case, step by step
 //! 10. [`runner`]: all of them
 //! 11. [`failure`], [`known`], [`report`], [`console`]: what was found
 //! 12. [`requirements`]: the spec's own list
-//! 13. [`cli`]: the command
+//! 13. [`refshim`]: a shim to test the harness with
+//! 14. [`cli`]: the command
 
 pub mod suite;
 pub mod case;
@@ -30,6 +31,7 @@ pub mod transport;
 pub mod starter;
 pub mod inbox;
 pub mod wire_check;
+pub mod schema_check;
 pub mod transcript;
 pub mod reference_host;
 pub mod player;
@@ -40,4 +42,5 @@ pub mod known;
 pub mod report;
 pub mod console;
 pub mod requirements;
+pub mod refshim;
 pub mod cli;

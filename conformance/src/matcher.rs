@@ -92,7 +92,8 @@ impl Walk {
 
     fn operators(&mut self, members: &Map<String, Value>, got: Option<&Value>, closed: bool) {
         let Some(found) = got else {
-            let may_be_absent = |value: &Value| value.as_array().is_some_and(|all| all.contains(&"$absent".into()));
+            let may_be_absent =
+                |value: &Value| value.as_array().is_some_and(|all| all.contains(&"$absent".into()));
             if !members.get("$oneOf").is_some_and(may_be_absent) {
                 self.differ(shown(&Value::Object(members.clone())), None);
             }

@@ -76,7 +76,10 @@ impl Piece {
     ///
     /// # Errors
     /// What is wrong with the piece.
-    pub fn bytes(&self, whole: impl Fn(&Value) -> Result<Value, String>) -> Result<Vec<u8>, String> {
+    pub fn bytes(
+        &self,
+        whole: impl Fn(&Value) -> Result<Value, String>,
+    ) -> Result<Vec<u8>, String> {
         Ok(match self {
             Piece::Text(text) => text.as_bytes().to_vec(),
             Piece::Hex(text) => unhex(text)?,
@@ -250,9 +253,11 @@ pub fn with_generated(pattern: &Value) -> Value {
     }
     match pattern {
         Value::Array(items) => items.iter().map(with_generated).collect(),
-        Value::Object(members) => {
-            members.iter().map(|(k, v)| (k.clone(), with_generated(v))).collect::<Map<_, _>>().into()
-        }
+        Value::Object(members) => members
+            .iter()
+            .map(|(k, v)| (k.clone(), with_generated(v)))
+            .collect::<Map<_, _>>()
+            .into(),
         other => other.clone(),
     }
 }

@@ -14,7 +14,7 @@ use crate::fixtures::{Fixture, Fixtures};
 use crate::inbox::Address;
 use crate::outgoing::{Piece, Split, whole};
 use crate::reference_host::ReferenceHost;
-use crate::starter::Starter;
+use crate::starter::{Starter, Streams};
 use crate::step::{PATIENCE, Step};
 use crate::transport::Transport;
 
@@ -47,7 +47,11 @@ pub async fn play(
     starter: &Starter,
     fixtures: &Arc<Fixtures>,
 ) -> Played {
-    let (process, streams) = match starter.start(transport, TOKEN).await {
+    let started = match &case.address {
+        None => starter.start(transport, TOKEN).await,
+        Some(address) => starter.start_alone(address.env.as_deref()).map(Streams::none),
+    };
+    let (process, streams) = match started {
         Ok(started) => started,
         Err(error) => {
             let failure = Some(Failure::new(error.to_string()));
@@ -97,12 +101,13 @@ pub(crate) struct Player<'a> {
 
 impl Player<'_> {
     async fn all(&mut self) -> Outcome {
-        self.greet().await?;
-        if let Some(name) = &self.case.needs.capability {
-            if self.hello.pointer("/params/capabilities").and_then(|c| c.get(name)).is_none() {
-                self.played.skipped = Some(format!("the shim does not offer '{name}'"));
-                return Ok(());
-            }
+        if self.case.address.is_none() {
+            self.greet().await?;
+        }
+        let offers = |name: &String| self.hello.pointer("/params/capabilities")?.get(name);
+        if let Some(name) = self.case.needs.capability.as_ref().filter(|n| offers(n).is_none()) {
+            self.played.skipped = Some(format!("the shim does not offer '{name}'"));
+            return Ok(());
         }
         for spec in &self.case.load {
             let mut params = spec.params.clone();
@@ -217,10 +222,13 @@ impl Player<'_> {
         if !self.over {
             let id = self.own_id();
             self.send(&[json!({ "ping": id })], &Split::default()).await?;
-            self.expect(&json!({"id": id, "result": {}}), PATIENCE).await.map_err(|mut failure| {
-                failure.what = format!("the shim must serve on after the case: {}", failure.what);
-                failure
-            })?;
+            self.expect(&json!({"id": id, "result": {}}), PATIENCE).await.map_err(
+                |mut failure| {
+                    failure.what =
+                        format!("the shim must serve on after the case: {}", failure.what);
+                    failure
+                },
+            )?;
         }
         for frame in self.host.inbox.waiting() {
             let unasked = match Address::of(&frame.value) {

@@ -94,9 +94,7 @@ impl ReferenceHost {
             let text = message.to_string();
             self.transcript.sent(&text);
             bytes.extend(frame(text.as_bytes()));
-            if let Some(id) = message.get("id").and_then(Value::as_u64) {
-                self.ledger.sent(id);
-            }
+            self.ledger.sent(message);
         }
         self.write(&bytes, split).await
     }
@@ -120,9 +118,8 @@ impl ReferenceHost {
         let mut codec = FrameCodec::new(FRAME_CAP);
         let mut buffer = BytesMut::from(bytes);
         while let Ok(Some(Decoded::Frame(payload))) = codec.decode(&mut buffer) {
-            let parsed = wire_check::parse(&payload).ok();
-            if let Some(id) = parsed.and_then(|(message, _)| message.get("id")?.as_u64()) {
-                self.ledger.sent(id);
+            if let Ok((message, _)) = wire_check::parse(&payload) {
+                self.ledger.sent(&message);
             }
         }
         self.write(bytes, split).await
@@ -184,7 +181,7 @@ impl ReferenceHost {
 
     async fn take_in(&mut self, frame: Received) {
         self.transcript.received(&frame.text);
-        self.ledger.received(&frame.value);
+        self.ledger.received(&frame.value, &frame.text);
         match self.scripted(&frame.value) {
             Some(answer) => {
                 // A shim that is gone by now shows in the steps.

@@ -88,7 +88,8 @@ impl Report {
     /// The totals as one line.
     #[must_use]
     pub fn totals(&self) -> String {
-        let mut line = format!("{} passed, {} failed", self.count(Status::Pass), self.count(Status::Fail));
+        let mut line =
+            format!("{} passed, {} failed", self.count(Status::Pass), self.count(Status::Fail));
         let rest = [
             (self.count(Status::Warn), "warned"),
             (self.count(Status::Known), "known to fail"),
@@ -158,7 +159,13 @@ impl Report {
         let bad = |c: &&CaseResult| !matches!(c.status, Status::Pass | Status::Skip);
         for case in self.cases.iter().filter(bad) {
             let status = format!("{:?}", case.status).to_lowercase();
-            let _ = writeln!(out, "\n### {status}: {} [{}]\n{}", case.id, case.transport.name(), case.title);
+            let _ = writeln!(
+                out,
+                "\n### {status}: {} [{}]\n{}",
+                case.id,
+                case.transport.name(),
+                case.title
+            );
             if let Some(failure) = &case.failure {
                 let _ = writeln!(out, "```\n{failure}\n```");
             }

@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::suite::Written;
+use crate::wire_check::ON_EVERY_FRAME;
 
 /// The normative text of version 1.
 pub const SPEC: &str = include_str!("../../protocol/v1/spec.md");
@@ -44,8 +45,8 @@ pub fn uncovered<'a>(
     all: &BTreeMap<&'a str, Requirement<'a>>,
     cases: &[Written],
 ) -> Vec<(&'a str, Requirement<'a>)> {
-    let covered: BTreeSet<&str> =
-        cases.iter().flat_map(|w| w.case.req.iter().map(String::as_str)).collect();
+    let mut covered: BTreeSet<&str> = ON_EVERY_FRAME.iter().copied().collect();
+    covered.extend(cases.iter().flat_map(|w| w.case.req.iter().map(String::as_str)));
     all.iter()
         .filter(|(id, r)| r.binds_shims() && r.is_must() && !covered.contains(**id))
         .map(|(id, requirement)| (*id, *requirement))

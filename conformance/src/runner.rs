@@ -107,7 +107,11 @@ fn jobs(plan: &Plan) -> Vec<Job> {
     jobs
 }
 
-async fn all(plan: &Arc<Plan>, jobs: Vec<Job>, shim: &mut Value) -> Result<Vec<CaseResult>, RunError> {
+async fn all(
+    plan: &Arc<Plan>,
+    jobs: Vec<Job>,
+    shim: &mut Value,
+) -> Result<Vec<CaseResult>, RunError> {
     let room = Arc::new(Semaphore::new(plan.jobs.max(1)));
     let mut running = JoinSet::new();
     for (index, (written, transport)) in jobs.into_iter().enumerate() {

@@ -32,13 +32,24 @@ pub struct Starter {
 pub struct Process {
     child: Child,
     output: Tail,
-    transport: Transport,
 }
 
 /// The streams of a shim that has connected.
 pub struct Streams {
     pub from_shim: FromShim,
     pub to_shim: ToShim,
+}
+
+impl Streams {
+    /// The streams beside a process that was started without a host.
+    #[must_use]
+    pub fn none(process: Process) -> (Process, Self) {
+        let streams = Streams {
+            from_shim: Box::new(tokio::io::empty()),
+            to_shim: Box::new(tokio::io::sink()),
+        };
+        (process, streams)
+    }
 }
 
 /// Why there is no connection.
@@ -66,39 +77,56 @@ impl Starter {
     ) -> Result<(Process, Streams), StartError> {
         let door = Door::open(transport).await.map_err(StartError::Door)?;
         let address = door.address().map_err(StartError::Door)?;
-        let mut child = self.spawn(transport, &address, token)?;
-        let output = Tail::default();
-        if let Some(stderr) = child.stderr.take() {
-            output.follow(stderr);
-        }
+        let stdin = if transport == Transport::Stdio { Stdio::piped() } else { Stdio::null() };
+        let (mut child, output) = self.spawn(stdin, Some(&address), token)?;
         let streams = match (child.stdin.take(), child.stdout.take()) {
             (Some(stdin), Some(stdout)) => {
                 Streams { from_shim: Box::new(stdout), to_shim: Box::new(stdin) }
             }
             (_, stdout) => {
-                stdout.map(|stream| output.follow(stream));
+                output.follow(stdout);
                 self.accept(&door, &mut child, &output, &address).await?
             }
         };
-        Ok((Process { child, output, transport }, streams))
+        Ok((Process { child, output }, streams))
+    }
+
+    /// Starts the command with an address that nobody answers at, or with none.
+    ///
+    /// # Errors
+    /// [`StartError::Spawn`].
+    pub fn start_alone(&self, address: Option<&str>) -> Result<Process, StartError> {
+        let (mut child, output) = self.spawn(Stdio::null(), address, "conformance-token")?;
+        output.follow(child.stdout.take());
+        Ok(Process { child, output })
     }
 
     fn program(&self) -> &str {
         self.command.first().map_or("", String::as_str)
     }
 
-    fn spawn(&self, transport: Transport, address: &str, token: &str) -> Result<Child, StartError> {
-        let stdin = if transport == Transport::Stdio { Stdio::piped() } else { Stdio::null() };
-        Command::new(self.program())
-            .args(self.command.get(1..).unwrap_or_default())
-            .env("ALYX_ADDR", address)
-            .env("ALYX_TOKEN", token)
+    fn spawn(
+        &self,
+        stdin: Stdio,
+        address: Option<&str>,
+        token: &str,
+    ) -> Result<(Child, Tail), StartError> {
+        let mut command = Command::new(self.program());
+        command.args(self.command.get(1..).unwrap_or_default()).env("ALYX_TOKEN", token);
+        match address {
+            Some(address) => command.env("ALYX_ADDR", address),
+            None => command.env_remove("ALYX_ADDR"),
+        };
+        let mut child = command
             .stdin(stdin)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .kill_on_drop(true)
             .spawn()
-            .map_err(|source| StartError::Spawn { program: self.program().into(), source })
+            .map_err(|source| StartError::Spawn { program: self.program().into(), source })?;
+        let output = Tail::default();
+        output.follow(child.stderr.take());
+        Ok((child, output))
     }
 
     async fn accept(
@@ -147,11 +175,6 @@ impl Process {
     pub fn output(&self) -> String {
         self.output.text()
     }
-
-    #[must_use]
-    pub fn transport(&self) -> Transport {
-        self.transport
-    }
 }
 
 fn exit_value(status: ExitStatus) -> Value {
@@ -167,7 +190,8 @@ struct Tail {
 }
 
 impl Tail {
-    fn follow(&self, mut stream: impl AsyncRead + Send + Unpin + 'static) {
+    fn follow(&self, stream: Option<impl AsyncRead + Send + Unpin + 'static>) {
+        let Some(mut stream) = stream else { return };
         let tail = self.clone();
         let Ok(reading) = self.readers.clone().try_read_owned() else { return };
         tokio::spawn(async move {

@@ -6,8 +6,24 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use alyx_protocol::json;
-use alyx_protocol::limits::ID_MAX;
+use serde::Deserializer;
+use serde::de::{MapAccess, Visitor};
 use serde_json::Value;
+use serde_json::value::RawValue;
+
+use crate::schema_check;
+
+/// Requirements that are checked on every frame of every case.
+pub const ON_EVERY_FRAME: &[&str] = &[
+    "REQ-RPC-1",
+    "REQ-RPC-2",
+    "REQ-RPC-4",
+    "REQ-RPC-13",
+    "REQ-RPC-16",
+    "REQ-RPC-17",
+    "REQ-ERROR-1",
+    "REQ-FWD-2",
+];
 
 /// Deepest frame that is read at all: the harness must outlive what it judges.
 const DEPTH: usize = 600;
@@ -72,40 +88,51 @@ fn surrogate(text: &str) -> Option<u16> {
 /// Requests and answers of one connection, both ways.
 #[derive(Debug, Default)]
 pub struct Ledger {
-    /// Requests of the host: how often each was answered, by the method where it is known.
-    asked: BTreeMap<u64, u32>,
+    asked: BTreeMap<u64, Asked>,
     shim_ids: BTreeSet<u64>,
     findings: Vec<String>,
 }
 
+/// One request of the host.
+#[derive(Debug, Default)]
+struct Asked {
+    /// What was asked for; none for what is no legal request.
+    method: Option<String>,
+    answers: u32,
+}
+
 impl Ledger {
-    /// The host has sent something with this id.
-    pub fn sent(&mut self, id: u64) {
-        self.asked.entry(id).or_insert(0);
+    /// The host has sent this message.
+    pub fn sent(&mut self, message: &Value) {
+        let Some(id) = message.get("id").and_then(Value::as_u64) else { return };
+        let method = message.get("method").and_then(Value::as_str).map(str::to_owned);
+        self.asked.entry(id).or_insert(Asked { method, answers: 0 });
     }
 
     /// Checks one frame of the shim.
-    pub fn received(&mut self, message: &Value) {
-        let found = form(message);
+    pub fn received(&mut self, message: &Value, text: &str) {
         let shown = crate::matcher::shown(message);
-        self.findings.extend(found.into_iter().map(|what| format!("{what}: {shown}")));
         let id = message.get("id").and_then(Value::as_u64);
-        match (message.get("method"), id) {
-            (Some(_), Some(id)) => {
-                if !self.shim_ids.insert(id) {
-                    self.findings.push(format!("the shim used its request id {id} twice: {shown}"));
-                }
-            }
-            (None, Some(id)) => match self.asked.get_mut(&id) {
-                Some(0) => drop(self.asked.insert(id, 1)),
-                Some(count) => {
-                    *count += 1;
-                    self.findings.push(format!("request {id} was answered {count} times: {shown}"));
-                }
-                None => self.findings.push(format!("an answer to {id}, which nobody asked: {shown}")),
-            },
-            _ => {}
+        let is_answer = message.get("method").is_none();
+        let asked = id.filter(|_| is_answer).and_then(|id| self.asked.get(&id)?.method.clone());
+        let mut wrong = schema_check::of_shim(message, asked.as_deref());
+        wrong.extend(repeats_a_member(text).map(|name| format!("member '{name}' comes twice")));
+        wrong.extend(self.count(id, is_answer));
+        self.findings.extend(wrong.into_iter().map(|what| format!("{what}: {shown}")));
+    }
+
+    fn count(&mut self, id: Option<u64>, is_answer: bool) -> Option<String> {
+        let id = id?;
+        if !is_answer {
+            let fresh = self.shim_ids.insert(id);
+            return (!fresh).then(|| format!("the shim used its request id {id} twice"));
         }
+        let Some(asked) = self.asked.get_mut(&id) else {
+            return Some(format!("an answer to {id}, which nobody asked"));
+        };
+        asked.answers += 1;
+        let count = asked.answers;
+        (count > 1).then(|| format!("request {id} was answered {count} times"))
     }
 
     /// Something that is wrong and is no frame.
@@ -117,58 +144,41 @@ impl Ledger {
     pub fn findings(&self) -> &[String] {
         &self.findings
     }
-
-    #[must_use]
-    pub fn is_answered(&self, id: u64) -> bool {
-        self.asked.get(&id).is_some_and(|count| *count > 0)
-    }
 }
 
-/// What is wrong with the form of one message.
-fn form(message: &Value) -> Vec<String> {
-    let mut wrong = Vec::new();
-    if message.get("jsonrpc") != Some(&Value::from("2.0")) {
-        wrong.push("`jsonrpc` is not \"2.0\"".to_owned());
-    }
-    let id = message.get("id");
-    let legal = |id: &Value| id.as_u64().is_some_and(|id| (1..=ID_MAX).contains(&id));
-    if let Some(method) = message.get("method") {
-        if !method.is_string() {
-            wrong.push("`method` is no string".to_owned());
-        }
-        if id.is_some_and(|id| !legal(id)) {
-            wrong.push("a request's `id` is no integer from 1 to 2^53 - 1".to_owned());
-        }
-        if message.get("params").is_some_and(|params| !params.is_object()) {
-            wrong.push("`params` is no object".to_owned());
-        }
-        return wrong;
-    }
-    match (message.get("result"), message.get("error").filter(|error| !error.is_null())) {
-        (Some(result), None) => {
-            if !result.is_object() {
-                wrong.push("`result` is no object".to_owned());
-            }
-            if !id.is_some_and(legal) {
-                wrong.push("a result without the id of its request".to_owned());
-            }
-        }
-        (None, Some(error)) => {
-            if !id.is_some_and(|id| id.is_null() || legal(id)) {
-                wrong.push("an error whose `id` is neither null nor a request's".to_owned());
-            }
-            wrong.extend(error_form(error));
-        }
-        _ => wrong.push("neither a call, nor a result, nor an error".to_owned()),
-    }
-    wrong
+/// Whether one of the objects of a message names a member twice: readers would disagree on it.
+fn repeats_a_member(text: &str) -> Option<String> {
+    let top = members(text)?;
+    let deeper = ["params", "result", "error"];
+    let inner = top.iter().filter(|(name, _)| deeper.contains(&name.as_str()));
+    let objects = inner.filter_map(|(_, raw)| members(raw.get()));
+    let mut all = vec![members(text)?];
+    all.extend(objects);
+    all.iter().find_map(|object| {
+        let mut seen = BTreeSet::new();
+        object.iter().find(|(name, _)| !seen.insert(name)).map(|(name, _)| name.clone())
+    })
 }
 
-fn error_form(error: &Value) -> Option<String> {
-    let fits = error.get("code").is_some_and(Value::is_i64)
-        && error.get("message").is_some_and(Value::is_string)
-        && error.pointer("/data/code").is_some_and(Value::is_string);
-    (!fits).then(|| "an error without integer `code`, `message` and `data.code`".to_owned())
+/// The members of an object in their order, repeated ones included.
+fn members(text: &str) -> Option<Vec<(String, Box<RawValue>)>> {
+    struct Pairs;
+    impl<'de> Visitor<'de> for Pairs {
+        type Value = Vec<(String, Box<RawValue>)>;
+
+        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("an object")
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+            let mut pairs = Vec::new();
+            while let Some(pair) = map.next_entry()? {
+                pairs.push(pair);
+            }
+            Ok(pairs)
+        }
+    }
+    serde_json::Deserializer::from_str(text).deserialize_map(Pairs).ok()
 }
 
 #[cfg(test)]
@@ -182,24 +192,40 @@ mod tests {
         assert_eq!(value, json!({"a": "x\\ud800y", "b": "😀", "c": "\\ud800"}));
     }
 
+    fn ledger_after(messages: &[Value]) -> Ledger {
+        let mut ledger = Ledger::default();
+        ledger.sent(&json!({"id": 7, "method": "invoke"}));
+        messages.iter().for_each(|message| ledger.received(message, &message.to_string()));
+        ledger
+    }
+
     #[test]
     fn a_second_answer_and_an_answer_to_nobody_are_found() {
-        let mut ledger = Ledger::default();
-        ledger.sent(7);
-        let answer = |id: u64| json!({"jsonrpc": "2.0", "id": id, "result": {}});
-        ledger.received(&answer(7));
-        assert!(ledger.findings().is_empty());
-        ledger.received(&answer(7));
-        ledger.received(&answer(8));
-        assert_eq!(ledger.findings().len(), 2);
+        let answer = |id: u64| json!({"jsonrpc": "2.0", "id": id, "result": {"output": null}});
+        assert_eq!(ledger_after(&[answer(7)]).findings(), [""; 0]);
+        let ledger = ledger_after(&[answer(7), answer(7), answer(8)]);
+        assert!(ledger.findings()[0].starts_with("request 7 was answered 2 times"));
+        assert!(ledger.findings()[1].starts_with("an answer to 8, which nobody asked"));
+    }
+
+    #[test]
+    fn the_schema_of_the_method_counts() {
+        let ledger = ledger_after(&[json!({"jsonrpc": "2.0", "id": 7, "result": {}})]);
+        assert!(ledger.findings()[0].contains("\"output\" is a required property"));
+    }
+
+    #[test]
+    fn a_member_that_comes_twice_is_found() {
+        let text = r#"{"jsonrpc":"2.0","id":7,"result":{"output":1,"output":2}}"#;
+        let mut ledger = ledger_after(&[]);
+        ledger.received(&serde_json::from_str(text).unwrap(), text);
+        assert!(ledger.findings()[0].starts_with("member 'output' comes twice"));
     }
 
     #[test]
     fn an_error_needs_its_string_code() {
-        let mut ledger = Ledger::default();
-        ledger.sent(1);
         let error = json!({"code": -32601, "message": "no"});
-        ledger.received(&json!({"jsonrpc": "2.0", "id": 1, "error": error}));
+        let ledger = ledger_after(&[json!({"jsonrpc": "2.0", "id": 7, "error": error})]);
         assert!(ledger.findings()[0].contains("data.code"));
     }
 }
