@@ -19,6 +19,10 @@ class Own(Exception):
     def __init__(self, code, message, **extra):
         self.code, self.message = code, message
         self.__dict__.update(extra)
+class Worse(Exception):
+    @property
+    def code(self):
+        raise ValueError("no")
 class Hostile(Exception):
     def __str__(self):
         raise ValueError("no")
@@ -61,6 +65,7 @@ def with_fields(error, **fields):
         ("Own(True, 'text')", "FUNCTION_ERROR", "text", None),
         ("with_fields(ValueError('m'), x=[1])", "FUNCTION_ERROR", "m", {"x": [1]}),
         ("Hostile()", "FUNCTION_ERROR", "Hostile whose message cannot be read", None),
+        ("Worse('x')", "FUNCTION_ERROR", "function failed", None),
         ("FileNotFoundError(2, 'No', 'secret')", "FUNCTION_ERROR", None, None),
         (
             "urllib.error.HTTPError('u', 404, 'm', {}, None)",

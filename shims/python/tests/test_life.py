@@ -277,7 +277,7 @@ def test_a_host_that_reads_slowly_loses_nothing(host: Host) -> None:
 def test_the_start_is_quick_and_light(host: Host) -> None:
     """No import that a blank worker does not need."""
     source = (
-        "import sys\nFOUND = [m for m in ('asyncio', 'typing', 'logging', 'inspect',"
+        "import sys\nFOUND = [m for m in ('asyncio', 'socketserver', 'logging', 'inspect',"
         " 'traceback', 'subprocess', 'queue') if m in sys.modules]\n"
         "def handler(ctx):\n    return FOUND\n"
     )
@@ -289,3 +289,24 @@ def test_the_package_is_typed_and_exported() -> None:
 
     assert (PACKAGE / "src" / "alyx" / "py.typed").exists()
     assert set(alyx.__all__) >= {"Error", "Context"}
+
+
+def test_a_forked_child_leaves_the_connection_alone(host: Host) -> None:
+    host.load(
+        "import os\ndef handler(ctx):\n    print('parent')\n    pid = os.fork()\n"
+        "    if pid == 0:\n        print('child', flush=True)\n"
+        "        ctx.log.info('child')\n        os._exit(5)\n"
+        "    return os.waitpid(pid, 0)[1] >> 8\n"
+    )
+    assert host.output() == 5
+    assert "parent" in host.lines()
+    assert "child" not in host.lines()
+    host.call("shutdown", {"graceMs": 0})
+    assert host.stdout() == "child\n"
+
+
+def test_a_strange_answer_to_hello_is_no_hang(start: Start) -> None:
+    host = start()
+    hello = host.receive()
+    host.send({"jsonrpc": "2.0", "id": hello["id"], "result": {"limits": [1]}})
+    assert host.wait() == 1

@@ -23,9 +23,9 @@ def failure(answer: dict[str, Any]) -> dict[str, Any]:
     ("source", "message", "details"),
     [
         (
-            "x = 1\ndef handler(ctx:\n    pass\n",
+            "x = 1\ny = 1 +* 2\n",
             "SyntaxError: ",
-            {"kind": "syntax", "line": 2, "column": 12},
+            {"kind": "syntax", "line": 2, "column": 8},
         ),
         (
             "def handler(ctx):\n    pass\n   return 1\n",

@@ -88,7 +88,10 @@ def wire_error(
 
 def thrown(error: BaseException) -> dict[str, Any]:
     """What a handler raised, as the error object that answers its invocation."""
-    code, message, details = _describe(error)
+    try:
+        code, message, details = _describe(error)
+    except Exception:  # attributes can be properties that raise
+        code, message, details = FUNCTION_ERROR, "function failed", {}
     # The number is the same for every code, also for a function's "CANCELLED".
     number = NUMBERS[FUNCTION_ERROR]
     return _error_object(number, code, message, _fitting(details), stack_of(error))

@@ -161,7 +161,11 @@ def _forget_local_modules(root: str) -> None:
         origin = getattr(module, "__file__", None) or _namespace_folder(module)
         if origin.startswith(inside) and "-packages" + os.sep not in origin:
             del sys.modules[name]
-    importlib.invalidate_caches()
+    # Files may be newer than the listing of their folder. For these folders
+    # only: importlib.invalidate_caches() imports half of the library.
+    for path in list(sys.path_importer_cache):
+        if path == root or path.startswith(inside):
+            del sys.path_importer_cache[path]
 
 
 def _namespace_folder(module: object) -> str:

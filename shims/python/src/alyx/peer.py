@@ -86,7 +86,11 @@ class Peer:
             return False
         self._reader = get_ident()
         for payload in decoder.feed(data):
-            self._receive(payload)
+            try:
+                self._receive(payload)
+            except Exception as error:  # noqa: PERF203
+                # Our mistake must not end the worker.
+                complain(f"cannot handle {payload!r:.200}: {error!r}")
         self._reader = 0
         self.after_burst()
         self.flush()
@@ -149,10 +153,7 @@ class Peer:
         elif known is not None:
             self._serve_request(known, method, params)
         elif self.ready and method in self.notifications:
-            try:
-                self.notifications[method](params)
-            except Exception as error:  # nobody to answer to
-                complain(f"notification '{method}' failed: {error!r}")
+            self.notifications[method](params)
 
     def _serve_request(self, id: int, method: str, params: Params) -> None:
         serve = self.requests.get(method)
@@ -165,7 +166,7 @@ class Peer:
                 serve(id, params)
             except BadRequest as error:
                 self.respond_error(id, error.answer)
-            except Exception as error:  # our mistake must not end the worker
+            except Exception as error:
                 self._fail(id, "INTERNAL_ERROR", f"'{method}' failed: {error!r}")
 
     def _receive_reply(self, message: dict[str, Any]) -> None:
@@ -241,6 +242,8 @@ class Peer:
 
     def send_now(self, data: bytes) -> None:
         """Returns when the frame has left, so that even a crash cannot lose it."""
+        if self._lost:
+            return
         self._out.append(data)
         if self._writer == get_ident():
             return  # called by a finaliser inside our own write
@@ -250,6 +253,13 @@ class Peer:
             finally:
                 self._writing.release()
             self.flush()
+
+    def abandon(self) -> None:
+        """Leaves the connection to the process that we were forked from."""
+        self._lost = True
+        self._out.clear()
+        self._writing = allocate_lock()  # its owner may not exist here
+        os.close(self.fd)
 
     def _drain(self) -> None:
         self._writer = get_ident()

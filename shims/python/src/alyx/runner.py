@@ -93,7 +93,11 @@ class Threads:
             self._waking = True
             self._started += 1
         name = f"alyx-call-{self._started}"
-        threading.Thread(target=self._work, name=name, daemon=True).start()
+        try:
+            threading.Thread(target=self._work, name=name, daemon=True).start()
+        except RuntimeError:  # the sandbox grants no more: go on with what we have
+            self._started -= 1
+            self._waking = False
 
     def _has_work(self) -> bool:
         return not self._reading.locked() or bool(self._jobs and self._slots)

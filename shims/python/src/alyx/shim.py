@@ -64,6 +64,7 @@ class Shim:
         peer.notifications = {"cancel": lambda params: self._cancel(params.get("id"))}
         peer.after_burst = self._threads.end_burst
         peer.on_stuck = lambda: leave(1)
+        os.register_at_fork(after_in_child=self._forked)
 
     # -- life ------------------------------------------------------------
 
@@ -88,8 +89,7 @@ class Shim:
             elif version != PROTOCOL_VERSION:
                 problem = f"the host wants version {version}, not {PROTOCOL_VERSION}"
             else:
-                problem = ""
-                self._open(result.get("limits", {}))
+                problem = self._open(result.get("limits", {}))
             answered.set()
 
         self._peer.call("hello", _introduction(self._token), on_reply)
@@ -98,10 +98,16 @@ class Shim:
             complain(problem)
             self._leave(1)
 
-    def _open(self, limits: Params) -> None:
-        self._limits.entry = limits.get("maxLogEntry", self._limits.entry)
-        self._limits.total = limits.get("maxLogBytes", self._limits.total)
-        self._peer.open(min(limits.get("maxFrame", DEFAULT_MAX_FRAME), MAX_FRAME))
+    def _open(self, limits: Any) -> str:
+        """Takes over what the host allows; returns what is wrong with it."""
+        try:
+            self._limits.entry = int(limits.get("maxLogEntry", self._limits.entry))
+            self._limits.total = int(limits.get("maxLogBytes", self._limits.total))
+            max_frame = int(limits.get("maxFrame", DEFAULT_MAX_FRAME))
+        except (AttributeError, TypeError, ValueError):
+            return "the limits in the answer to hello are no numbers"
+        self._peer.open(min(max_frame, MAX_FRAME))
+        return ""
 
     def _read(self) -> bool:
         """One burst; at the end of the connection, the end of the worker."""
@@ -141,6 +147,11 @@ class Shim:
 
         requests = self._peer.requests
         requests.update({name: refuse for name in requests if name != "ping"})
+
+    def _forked(self) -> None:
+        """A child of user code is no worker: what it says is nobody's."""
+        current.set(None)
+        self._peer.abandon()
 
     def _late_failure(self, text: str) -> None:
         speaker = current.get()
