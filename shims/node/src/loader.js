@@ -12,7 +12,6 @@ import { pathToFileURL } from "node:url";
 import { explain, LoadError } from "./loaderror.js";
 import { toJson } from "./result.js";
 
-const DEFAULT_TIMEOUT_MS = 30_000;
 const TYPESCRIPT = new Set([".ts", ".mts", ".cts"]);
 const require = createRequire(import.meta.url);
 
@@ -88,9 +87,10 @@ let imports = 0;
  * @returns {Promise<LoadedFunction>}
  */
 async function loadFunction(params) {
-  const { path, timeoutMs = DEFAULT_TIMEOUT_MS } = params;
+  const { path, timeoutMs } = params;
   refuseUnsupported(path);
-  const module = await within(timeoutMs, path, importFresh(path));
+  const importing = importFresh(path);
+  const module = await (timeoutMs === undefined ? importing : within(timeoutMs, path, importing));
   return {
     identity: Object.freeze({ name: params.function, revision: params.revision }),
     env: Object.freeze({ ...params.env }),

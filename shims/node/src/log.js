@@ -89,17 +89,17 @@ export class InvocationLog {
       this.#dropped += 1;
       return undefined;
     }
-    const msg = JSON.stringify(cut(text, this.#limits.maxLogEntry, unseen));
-    const extra = fields === undefined ? "" : `,"fields":${this.#fields(fields)}`;
-    const from = source === "ctx" ? "" : `,"source":"${source}"`;
-    const entry = `{"ts":${Date.now()},"level":"${level}","msg":${msg}${extra}${from}}`;
-    const size = Buffer.byteLength(entry);
-    if (this.#spent + size > this.#limits.maxLogBytes) {
+    const msg = cut(text, this.#limits.maxLogEntry, unseen);
+    const json = fields === undefined ? "" : this.#fields(fields);
+    // An empty line costs something too, or a loop of them would never end.
+    this.#spent += Math.max(1, Buffer.byteLength(msg) + Buffer.byteLength(json));
+    if (this.#spent > this.#limits.maxLogBytes) {
       this.#dropped = 1;
       return undefined;
     }
-    this.#spent += size;
-    return entry;
+    const extra = json === "" ? "" : `,"fields":${json}`;
+    const from = source === "ctx" ? "" : `,"source":"${source}"`;
+    return `{"ts":${Date.now()},"level":"${level}","msg":${JSON.stringify(msg)}${extra}${from}}`;
   }
 
   /** @param {unknown} fields */

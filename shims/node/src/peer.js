@@ -6,19 +6,19 @@
  */
 
 import { Batch, Decoder, FramingError } from "./codec.js";
-import { RpcError, wireError } from "./errors.js";
+import { wireError } from "./errors.js";
+import { paramsFault } from "./params.js";
+import { Pending } from "./pending.js";
 
 const MAX_FRAME_BEFORE_HELLO = 64 * 1024;
 const MAX_BAD_FRAMES = 8;
-const MAX_CALLS = 256;
+const MAX_METHOD_BYTES = 64;
 
 /**
  * @typedef {Record<string, any>} Params
  * @typedef {import("./errors.js").WireError} WireError
  * @typedef {Map<string, (params: Params, id: number) => void>} Requests
  * @typedef {Map<string, (params: Params) => void>} Notices
- * @typedef {{ resolve(result: any): void, reject(error: Error): void }} Answer
- * @typedef {{ answer: Answer, timer: NodeJS.Timeout }} Waiting
  */
 
 export class Peer {
@@ -26,13 +26,13 @@ export class Peer {
   #batch = new Batch();
   #scheduled = false;
   #badFrames = 0;
-  #nextId = 1;
-  /** @type {Map<number, Waiting>} */
-  #waiting = new Map();
-  /** @type {Requests | undefined} */
-  #requests;
+  #pending = new Pending((text) => this.#send(text));
+  /** @type {Requests} */
+  #requests = new Map();
   /** @type {Notices} */
   #notices = new Map();
+  /** Why requests that are not in the table are refused; undefined where they are unknown. */
+  #closed = /** @type {string | undefined} */ ("the handshake is not done");
   #write;
 
   /** @param {(bytes: Buffer) => boolean} write true if the bytes have left */
@@ -41,19 +41,26 @@ export class Peer {
   }
 
   /**
-   * Serves from now on; before that every request is answered with NOT_READY.
+   * Serves these methods from now on; before that every request is answered with NOT_READY.
    *
    * @param {Requests} requests
    * @param {Notices} notices
+   * @param {string} [closed] why all other requests are answered with NOT_READY, where they are
    */
-  serve(requests, notices) {
+  serve(requests, notices, closed) {
     this.#requests = requests;
     this.#notices = notices;
+    this.#closed = closed;
   }
 
   /** @param {number} bytes */
   set maxFrame(bytes) {
     this.#decoder.maxFrame = bytes;
+  }
+
+  /** @param {number} count of calls to the host that may be unanswered at once */
+  set maxCalls(count) {
+    this.#pending.limit = count;
   }
 
   /**
@@ -103,23 +110,30 @@ export class Peer {
       return this.#invalid(null, "a message is one object; batches are not part of this protocol");
     }
     const { method, id, params = {} } = message;
-    if (method === undefined) return this.#settle(message);
-    if (message.jsonrpc !== "2.0") return this.#invalid(id, 'jsonrpc must be "2.0"');
-    if (typeof method !== "string") return this.#invalid(id, "method must be a string");
-    const wrongParams = typeof params !== "object" || params === null || Array.isArray(params);
-    if (id === undefined) {
-      if (!wrongParams) this.#notices.get(method)?.(params);
-      return;
+    if (method === undefined) {
+      if (id === undefined) return this.#invalid(null, "a message has a method or an id");
+      return this.#pending.settle(message);
     }
-    if (!isId(id)) return this.#invalid(null, "an id is an integer from 1 to 2^53-1");
-    if (this.#requests === undefined) {
-      return this.fail(id, wireError("NOT_READY", `'${method}' came before the handshake was done`));
-    }
+    if (id !== undefined && !isId(id)) return this.#invalid(null, "an id is an integer from 1 to 2^53 - 1");
+    const fault = callFault(message.jsonrpc, method, params);
+    if (fault !== undefined) return this.#invalid(id, fault);
+    if (id === undefined) this.#notices.get(method)?.(params);
+    else this.#request(method, params, id);
+  }
+
+  /**
+   * @param {string} method
+   * @param {Params} params
+   * @param {number} id
+   */
+  #request(method, params, id) {
     const serve = this.#requests.get(method);
     if (serve === undefined) {
+      if (this.#closed !== undefined) return this.fail(id, wireError("NOT_READY", this.#closed));
       return this.fail(id, wireError("METHOD_NOT_FOUND", `unknown method '${method}'`));
     }
-    if (wrongParams) return this.fail(id, wireError("INVALID_PARAMS", `${method}: params must be an object`));
+    const fault = paramsFault(method, params);
+    if (fault !== undefined) return this.fail(id, wireError("INVALID_PARAMS", fault));
     try {
       serve(params, id);
     } catch (error) {
@@ -134,23 +148,6 @@ export class Peer {
    */
   #invalid(id, problem) {
     this.#answerError(isId(id) ? id : null, wireError("INVALID_REQUEST", problem));
-  }
-
-  /** @param {any} message an answer of the host */
-  #settle(message) {
-    const { id, result, error } = message;
-    if (result === undefined && error === undefined) {
-      return this.#invalid(null, "a message has a method, a result or an error");
-    }
-    const call = this.#waiting.get(id);
-    if (call === undefined) return;
-    this.#waiting.delete(id);
-    clearTimeout(call.timer);
-    if (error === undefined || error === null) call.answer.resolve(result);
-    else
-      call.answer.reject(
-        new RpcError(error.data?.code ?? "UNKNOWN", String(error.message), error.data?.details),
-      );
   }
 
   /**
@@ -171,22 +168,10 @@ export class Peer {
    * @param {string} method
    * @param {Params} params
    * @param {number} timeoutMs
-   * @param {Answer} answer
+   * @param {import("./pending.js").Answer} answer
    */
   ask(method, params, timeoutMs, answer) {
-    if (this.#waiting.size >= MAX_CALLS) {
-      return answer.reject(new RpcError("OVERLOADED", `over ${MAX_CALLS} calls to the host at once`));
-    }
-    const id = this.#nextId;
-    this.#nextId += 1;
-    const timer = setTimeout(() => {
-      this.#waiting.delete(id);
-      answer.reject(
-        new RpcError("DEADLINE_EXCEEDED", `the host did not answer '${method}' in ${timeoutMs} ms`),
-      );
-    }, timeoutMs);
-    this.#waiting.set(id, { answer, timer });
-    this.#send(JSON.stringify({ jsonrpc: "2.0", id, method, params }));
+    this.#pending.add(method, params, timeoutMs, answer);
   }
 
   /**
@@ -273,4 +258,22 @@ export class Peer {
  */
 function isId(id) {
   return Number.isSafeInteger(id) && /** @type {number} */ (id) >= 1;
+}
+
+/**
+ * What makes a call no call of this protocol, if anything does.
+ *
+ * @param {unknown} jsonrpc
+ * @param {unknown} method
+ * @param {unknown} params
+ */
+function callFault(jsonrpc, method, params) {
+  if (jsonrpc !== "2.0") return 'jsonrpc must be "2.0"';
+  if (typeof method !== "string") return "method must be a string";
+  if (method.length > MAX_METHOD_BYTES || Buffer.byteLength(method) > MAX_METHOD_BYTES) {
+    return `method is longer than ${MAX_METHOD_BYTES} bytes`;
+  }
+  if (typeof params !== "object" || params === null || Array.isArray(params))
+    return "params must be an object";
+  return undefined;
 }

@@ -4,8 +4,8 @@
  * Knows nothing of bytes (codec), of user files (loader) and of how the process starts and ends (start).
  */
 
-import { Invocation, scope } from "./context.js";
 import { thrownError, wireError } from "./errors.js";
+import { Activity, Invocation, scope } from "./invocation.js";
 import { LoadError } from "./loaderror.js";
 import { InvocationLog } from "./log.js";
 import { toJson, UnserializableError } from "./result.js";
@@ -13,7 +13,7 @@ import { toJson, UnserializableError } from "./result.js";
 export const MAX_CONCURRENCY = 64;
 /** How long cancelled handlers may take to stop before this process leaves without them. */
 const STOP_MS = 500;
-const DEFAULT_GRACE_MS = 10_000;
+const DEFAULT_GRACE_MS = 1_000;
 
 /**
  * @typedef {import("./peer.js").Params} Params
@@ -27,9 +27,10 @@ export class Shim {
   #leave;
   /** @type {Map<number, Invocation>} */
   #running = new Map();
+  /** @type {Set<Activity>} */
+  #loading = new Set();
   /** @type {Set<() => void>} Called when the last running invocation has been answered. */
   #onIdle = new Set();
-  #draining = false;
   #saidGoaway = false;
 
   /**
@@ -49,7 +50,7 @@ export class Shim {
   get requests() {
     return new Map([
       ["invoke", (params, id) => this.#invoke(params, id)],
-      ["ping", (_params, id) => this.#peer.answer(id, "{}")],
+      ["ping", this.#ping],
       ["load", (params, id) => void this.#load(params, id)],
       ["unload", (params, id) => this.#unload(params, id)],
       ["shutdown", (params, id) => void this.#shutdown(params, id)],
@@ -62,18 +63,30 @@ export class Shim {
   }
 
   /**
+   * @param {Params} _params
+   * @param {number} id
+   */
+  #ping = (_params, id) => this.#peer.answer(id, "{}");
+
+  /**
    * @param {Params} params
    * @param {number} id
    */
   async #load(params, id) {
-    if (typeof params.path !== "string" || !params.path.startsWith("/")) {
-      return this.#peer.fail(id, wireError("INVALID_PARAMS", "load needs an absolute 'path'"));
+    if (!params.path.startsWith("/")) {
+      return this.#peer.fail(id, wireError("INVALID_PARAMS", "load: 'path' is not absolute"));
     }
+    const activity = new Activity(this.#openLog);
+    this.#loading.add(activity);
     try {
-      const { schema } = await this.#functions.load(/** @type {any} */ (params));
+      const { schema } = await scope.run(activity, () => this.#functions.load(/** @type {any} */ (params)));
+      activity.close();
       this.#peer.answer(id, schema === "" ? "{}" : `{"schema":${schema}}`);
     } catch (error) {
+      activity.close();
       this.#peer.fail(id, loadFailure(error));
+    } finally {
+      this.#loading.delete(activity);
     }
   }
 
@@ -99,8 +112,7 @@ export class Shim {
    * @param {number} id
    */
   #invoke(params, id) {
-    const refusal = this.#refusal();
-    if (refusal !== undefined) return this.#peer.fail(id, refusal);
+    if (this.#running.size >= MAX_CONCURRENCY) return this.#peer.fail(id, overloaded());
     const fn = this.#functions.find(params.function, params.revision);
     if (fn === undefined) {
       return this.#peer.fail(id, notLoaded(params));
@@ -108,13 +120,6 @@ export class Shim {
     const invocation = new Invocation(id, fn, /** @type {any} */ (params), this.#openLog);
     this.#running.set(id, invocation);
     this.#run(invocation);
-  }
-
-  #refusal() {
-    if (this.#draining) return wireError("NOT_READY", "this worker is shutting down");
-    if (this.#running.size < MAX_CONCURRENCY) return undefined;
-    const message = `${MAX_CONCURRENCY} invocations are running, which is this shim's limit`;
-    return wireError("OVERLOADED", message, { retryable: true });
   }
 
   /** @param {Invocation} invocation */
@@ -188,13 +193,13 @@ export class Shim {
    * @param {Fault} fault
    */
   fault(thrown, fault) {
-    const invocation = scope.getStore();
+    const activity = scope.getStore();
     const error = thrownError(thrown);
-    const running = invocation !== undefined && !invocation.done;
-    const log = running ? invocation.log : this.#openLog(undefined);
-    const fields = { function: invocation?.fn.identity.name, stack: error.data.stack };
+    const log = activity === undefined || activity.done ? this.#openLog(undefined) : activity.log;
+    const called = activity instanceof Invocation ? activity.fn.identity.name : undefined;
+    const fields = { function: called, stack: error.data.stack };
     log.write("error", `${fault.replace("_", " ")}: ${error.message}`, fields);
-    if (running) this.#fail(invocation, thrown);
+    if (activity instanceof Invocation) this.#fail(activity, thrown);
     if (this.#saidGoaway) return;
     this.#saidGoaway = true;
     this.#peer.notify("goaway", { reason: fault });
@@ -205,12 +210,17 @@ export class Shim {
    * @param {number} id
    */
   async #shutdown(params, id) {
-    this.#draining = true;
-    await this.#idleWithin(Number(params.graceMs ?? DEFAULT_GRACE_MS));
+    this.#drain();
+    await this.#idleWithin(params.graceMs ?? DEFAULT_GRACE_MS);
     await this.stop("shutdown");
     for (const invocation of this.#running.values()) this.#fail(invocation, undefined);
     this.#peer.answer(id, "{}");
     this.#leave(0);
+  }
+
+  /** From now on no request is served but ping. */
+  #drain() {
+    this.#peer.serve(new Map([["ping", this.#ping]]), this.notices, "this worker is shutting down");
   }
 
   /**
@@ -219,7 +229,7 @@ export class Shim {
    * @param {string} reason
    */
   async stop(reason) {
-    this.#draining = true;
+    this.#drain();
     for (const invocation of this.#running.values()) invocation.cancel(reason);
     await this.#idleWithin(STOP_MS);
   }
@@ -243,7 +253,7 @@ export class Shim {
 
   /** The process ends, perhaps by the hand of user code: writes what the logs still hold. */
   lastWords() {
-    for (const invocation of this.#running.values()) invocation.close();
+    for (const activity of [...this.#running.values(), ...this.#loading]) activity.close();
     this.#peer.flush();
   }
 }
@@ -254,6 +264,11 @@ export class Shim {
  */
 function isThenable(value) {
   return typeof value === "object" && value !== null && "then" in value && typeof value.then === "function";
+}
+
+function overloaded() {
+  const message = `${MAX_CONCURRENCY} invocations are running, which is this shim's limit`;
+  return wireError("OVERLOADED", message, { retryable: true });
 }
 
 /** @param {Params} params */

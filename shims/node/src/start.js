@@ -6,17 +6,22 @@
 
 import { captureOutput } from "./capture.js";
 import { FRAME_CAP, FramingError } from "./codec.js";
-import { scope } from "./context.js";
+import { scope } from "./invocation.js";
 import { Functions } from "./loader.js";
 import { Peer } from "./peer.js";
 import { MAX_CONCURRENCY, Shim } from "./shim.js";
-import { dial } from "./transport.js";
+import { AddressError, dial } from "./transport.js";
 
 export const VERSION = "0.1.0";
 const PROTOCOL = 1;
 const HELLO_TIMEOUT_MS = 5_000;
 const LEAVE_WITHIN_MS = 800;
-const DEFAULT_LIMITS = { maxFrame: 8 * 1024 * 1024, maxLogEntry: 16 * 1024, maxLogBytes: 256 * 1024 };
+const DEFAULT_LIMITS = {
+  maxFrame: 8 * 1024 * 1024,
+  maxLogEntry: 16 * 1024,
+  maxLogBytes: 256 * 1024,
+  maxCalls: 256,
+};
 
 /** @param {NodeJS.ProcessEnv} env the two variables that concern the shim are taken out of it */
 export function start(env) {
@@ -27,7 +32,7 @@ export function start(env) {
   try {
     new Worker(address).greet(token);
   } catch (error) {
-    die(1, /** @type {Error} */ (error).message);
+    die(error instanceof AddressError ? 2 : 1, /** @type {Error} */ (error).message);
   }
 }
 
@@ -65,10 +70,11 @@ class Worker {
     }
     const limits = { ...DEFAULT_LIMITS, ...reply.limits };
     this.#peer.maxFrame = Math.min(limits.maxFrame, FRAME_CAP);
+    this.#peer.maxCalls = limits.maxCalls;
     const shim = new Shim(this.#peer, new Functions(), limits, (code) => this.#leave(code));
     this.#shim = shim;
     this.#peer.serve(shim.requests, shim.notices);
-    captureOutput(printToInvocation);
+    captureOutput(printToActivity);
     process.on("unhandledRejection", (reason) => shim.fault(reason, "unhandled_rejection"));
     process.on("uncaughtException", (error) => shim.fault(error, "uncaught_exception"));
     process.on("exit", () => shim.lastWords());
@@ -140,10 +146,10 @@ function greeting(token) {
  * @param {"stdout" | "stderr"} source
  * @param {string} text
  */
-function printToInvocation(source, text) {
-  const invocation = scope.getStore();
-  if (invocation === undefined || invocation.done) return false;
-  invocation.print(source, text);
+function printToActivity(source, text) {
+  const activity = scope.getStore();
+  if (activity === undefined || activity.done) return false;
+  activity.print(source, text);
   return true;
 }
 

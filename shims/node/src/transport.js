@@ -96,35 +96,37 @@ function isLoopback(host) {
  * @returns {[net.Socket, net.Socket]}
  */
 function openStdio(onread) {
-  // A socket cannot be opened a second time: it stays fd 1, and only bare writes to fd 1 could still
-  // disturb the stream.
-  const fd = fstatSync(1).isSocket() ? 1 : movePipe();
+  // A socket cannot be opened a second time: it stays where it is, and only bare reads of fd 0 and
+  // bare writes to fd 1 could still disturb the stream.
+  const from = fstatSync(0).isSocket() ? 0 : movePipe(0, "r", "/dev/null");
+  const to = fstatSync(1).isSocket() ? 1 : movePipe(1, "a", "/dev/fd/2");
   const toStderr = new Writable({
     write: (chunk, encoding, done) => void process.stderr.write(chunk, encoding, done),
   });
   Object.defineProperty(process, "stdout", { configurable: true, enumerable: true, get: () => toStderr });
-  const input = new net.Socket(/** @type {any} */ ({ fd: 0, readable: true, writable: false, onread }));
-  const output = new net.Socket({ fd, readable: false, writable: true });
+  const input = new net.Socket(/** @type {any} */ ({ fd: from, readable: true, writable: false, onread }));
+  const output = new net.Socket({ fd: to, readable: false, writable: true });
   return [input, output];
 }
 
-/** Node cannot dup, but opening /dev/fd/N gives a second descriptor for the same pipe. */
-function movePipe() {
-  const fd = openSync("/dev/fd/1", "a");
-  closeSync(1);
-  // The lowest free number is taken, which is 1.
-  openSync(isOpenable("/dev/fd/2") ? "/dev/fd/2" : "/dev/null", "a");
-  return fd;
-}
-
-/** @param {string} path */
-function isOpenable(path) {
+/**
+ * Node cannot dup, but opening /dev/fd/N gives a second descriptor for the same pipe, and closing N
+ * makes it the lowest free number, which the next open takes.
+ *
+ * @param {0 | 1} fd
+ * @param {"r" | "a"} flags
+ * @param {string} instead what the old number leads to from now on
+ */
+function movePipe(fd, flags, instead) {
+  const moved = openSync(`/dev/fd/${fd}`, flags);
+  closeSync(fd);
   try {
-    closeSync(openSync(path, "a"));
-    return true;
+    openSync(instead, flags);
   } catch {
-    return false;
+    // It is a socket, or closed.
+    openSync("/dev/null", flags);
   }
+  return moved;
 }
 
 export class Transport {

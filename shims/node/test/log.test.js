@@ -137,8 +137,8 @@ test("a flood of 100,000 lines is dropped over 256 KiB, counted, and costs nobod
   );
   assert.equal(entries.length + dropped[0], 100_000);
   assert.equal(dropped.length, 1);
-  const bytes = Buffer.byteLength(JSON.stringify(entries));
-  assert.ok(bytes > 200 * 1024 && bytes < 270 * 1024, String(bytes));
+  const bytes = entries.reduce((sum, { msg }) => sum + msg.length, 0);
+  assert.ok(bytes > 262_100 && bytes <= 262_144, String(bytes));
   assert.equal(entries[10].msg, "line 10");
   assert.deepEqual((await run("export default (ctx) => ctx.log.info('still here')")).entries.length, 1);
 });
@@ -152,14 +152,36 @@ test("one line without any end is kept up to a bound", async () => {
   assert.equal(cut, `${6_400_000 - kept.length} bytes]`);
 });
 
-test("output outside any call goes to the real streams", async () => {
-  await host.load("console.log('while loading'); export default () => {}", { name: "outside" });
-  assert.equal(host.logs().length, 0);
+test("what a file prints while it loads comes without an invocation, before the answer", async () => {
+  const source = "console.log('one'); await null; process.stdout.write('two'); export default () => {}";
+  const other = await startShim();
+  const answer = await other.load(source);
+  assert.deepEqual(brief(other.logs()), [
+    ["info", "one", "stdout"],
+    ["info", "two", "stdout"],
+  ]);
+  assert.equal(other.messages.at(-1), answer);
+  await other.load("console.error('broken'); throw new Error('x')", { name: "g" });
+  assert.deepEqual(brief(other.logs()).at(-1), ["warn", "broken", "stderr"]);
+  await other.stop();
+});
+
+test("output outside any activity goes to the real streams", async () => {
+  await host.load("export default () => void setTimeout(() => console.log('afterwards'), 5)", {
+    name: "outside",
+  });
+  await host.invoke({}, { function: "outside" });
   const real = await new Promise((resolve) => {
-    if (host.stdout.includes("while loading")) return resolve(host.stdout);
+    if (host.stdout !== "") return resolve(host.stdout);
     host.child.stdout?.on("data", () => resolve(host.stdout));
   });
-  assert.equal(real, "while loading\n");
+  assert.equal(real, "afterwards\n");
+});
+
+test("the budget counts messages and fields, exactly", async () => {
+  const { entries, dropped } = await run(`export default (ctx) => {
+    for (let i = 0; i < 300; i += 1) ctx.log.info("x".repeat(1000), { f: "x".repeat(16) }); };`);
+  assert.deepEqual([entries.length, dropped], [256, [44]]);
 });
 
 test("a log call after the answer belongs to no invocation and harms nothing", async () => {

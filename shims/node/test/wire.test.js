@@ -44,7 +44,7 @@ test("what is no request is -32600; the id comes back if it is a good one", asyn
     ["1", null],
     ["null", null],
     ["{}", null],
-    ['{"jsonrpc":"2.0","id":9001}', null],
+    ['{"jsonrpc":"2.0","method":"cancel","params":[1]}', null],
     ['{"jsonrpc":"1.0","id":9002,"method":"ping"}', 9002],
     ['{"id":9003,"method":"ping"}', 9003],
     ['{"jsonrpc":"2.0","id":9004,"method":7}', 9004],
@@ -67,13 +67,13 @@ test("the largest id comes back exactly", async () => {
   assert.deepEqual((await host.answer(9007199254740991)).result, {});
 });
 
-test("unknown methods, wrong params, missing params", async () => {
+test("unknown methods, wrong params, a method name that is too long", async () => {
   assert.equal((await host.request("db.list")).error.code, -32601);
   assert.equal((await host.request("toString")).error.code, -32601);
   const id = host.nextId();
   host.send({ id, method: "ping", params: [1] });
-  assert.equal((await host.answer(id)).error.code, -32602);
-  assert.equal((await host.request("load", { function: "x", revision: "1" })).error.code, -32602);
+  assert.equal((await host.answer(id)).error.code, -32600);
+  assert.equal((await host.request("m".repeat(65))).error.code, -32600);
 });
 
 test("notifications are never answered", async () => {
@@ -81,10 +81,31 @@ test("notifications are never answered", async () => {
     (method) => `{"jsonrpc":"2.0","method":"${method}"}`,
   );
   for (const text of texts) assert.deepEqual(await answerTo(text), [], text);
-  assert.deepEqual(await answerTo('{"jsonrpc":"2.0","method":"cancel","params":[1]}'), []);
 });
 
-test("answers to calls that were never made are ignored", async () => {
+test("a member that is missing or of the wrong type is -32602 and named", async () => {
+  const key = { function: "f", revision: "r1" };
+  const cases = /** @type {[string, object, string][]} */ ([
+    ["invoke", { revision: "r1" }, "'function' is missing"],
+    ["invoke", { ...key, deadlineMs: "soon" }, "'deadlineMs' is not of type number"],
+    ["invoke", { ...key, trigger: null }, "'trigger' is not of type object"],
+    ["load", { ...key, env: {} }, "'path' is missing"],
+    ["load", { ...key, path: "relative.js" }, "'path' is not absolute"],
+    ["load", { ...key, path: "/x.js", env: { A: 1 } }, "'env' is not an object of strings"],
+    ["load", { ...key, function: 7, path: "/x.js" }, "'function' is not of type string"],
+    ["unload", { function: "f" }, "'revision' is missing"],
+    ["shutdown", { graceMs: "1s" }, "'graceMs' is not of type number"],
+  ]);
+  for (const [method, params, fault] of cases) {
+    const { error } = await host.request(method, params);
+    assert.deepEqual([error.code, error.message], [-32602, `${method}: ${fault}`]);
+  }
+});
+
+test("answers to calls that were never made are ignored, broken ones too", async () => {
+  assert.deepEqual(await answerTo('{"jsonrpc":"2.0","id":9001}'), []);
+  assert.deepEqual(await answerTo('{"jsonrpc":"1.0","id":9001,"result":{}}'), []);
+  assert.deepEqual(await answerTo('{"jsonrpc":"2.0","id":9001,"result":7}'), []);
   assert.deepEqual(await answerTo('{"jsonrpc":"2.0","id":77,"result":{}}'), []);
   assert.deepEqual(await answerTo('{"jsonrpc":"2.0","id":null,"error":{"code":-32700,"message":"x"}}'), []);
   assert.deepEqual(await answerTo('{"jsonrpc":"2.0","id":77,"error":null,"result":{}}'), []);
