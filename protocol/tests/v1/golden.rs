@@ -2,9 +2,13 @@
 //!
 //! Reads and validates; which rule a file must keep is the business of each test.
 
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
+use jsonschema::Validator;
 use serde_json::{Value, json};
 
 /// A file below `protocol/v1`, by its path from there.
@@ -64,23 +68,29 @@ pub(crate) fn examples(framing: bool) -> Vec<Example> {
 }
 
 /// `schema.json`, and validators for its definitions.
-pub(crate) struct Schema(pub(crate) Value);
+pub(crate) struct Schema(pub(crate) Value, RefCell<HashMap<String, Rc<Validator>>>);
 
 impl Schema {
     pub(crate) fn read() -> Self {
-        Schema(serde_json::from_str(&text("schema.json")).expect("schema.json is JSON"))
+        let schema = serde_json::from_str(&text("schema.json")).expect("schema.json is JSON");
+        Schema(schema, RefCell::default())
     }
 
     pub(crate) fn has(&self, definition: &str) -> bool {
         self.0["$defs"].get(definition).is_some()
     }
 
-    /// A validator of one definition, to be used many times.
-    pub(crate) fn validator(&self, definition: &str) -> jsonschema::Validator {
-        assert!(self.has(definition), "schema.json does not define {definition}");
-        let mut schema = self.0.clone();
-        schema["$ref"] = json!(format!("#/$defs/{definition}"));
-        jsonschema::draft202012::new(&schema).expect("schema.json is a JSON Schema")
+    /// A validator of one definition, built once.
+    pub(crate) fn validator(&self, definition: &str) -> Rc<Validator> {
+        let mut built = self.1.borrow_mut();
+        let build = || {
+            assert!(self.has(definition), "schema.json does not define {definition}");
+            let mut schema = self.0.clone();
+            schema["$ref"] = json!(format!("#/$defs/{definition}"));
+            let validator = jsonschema::draft202012::new(&schema);
+            Rc::new(validator.expect("schema.json is a JSON Schema"))
+        };
+        built.entry(definition.to_owned()).or_insert_with(build).clone()
     }
 
     /// What is wrong with a value, one line per fault; empty when it fits.
