@@ -159,7 +159,7 @@ fn checked_hello(frame: &[u8], token: &str) -> Result<Hello, Box<Refusal>> {
         let error = RpcError::new(ErrorCode::NotReady, format!("'{name}' came before 'hello'"));
         return Err(Box::new((Some(id), error)));
     }
-    let params: HelloParams = serde_json::from_str(raw.map_or("{}", |p| p.get()))
+    let params: HelloParams = alyx_protocol::json::read(raw.map_or("{}", |p| p.get()))
         .map_err(|e| Box::new((Some(id), RpcError::new(ErrorCode::InvalidParams, e))))?;
     let Some(version) = version::negotiate(&params.protocol_versions) else {
         let error = RpcError::new(ErrorCode::UnsupportedVersion, "no common protocol version")

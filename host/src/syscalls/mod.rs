@@ -47,7 +47,7 @@ impl<N: Fn(Note) + Send + Sync + 'static> Syscalls<N> {
     }
 
     fn read<T: DeserializeOwned>(&self, method: &str, params: Option<&RawValue>) -> Option<T> {
-        let read = serde_json::from_str(params.map_or("{}", RawValue::get));
+        let read = alyx_protocol::json::read(params.map_or("{}", RawValue::get));
         read.inspect_err(|e| self.broken(&format!("bad params of '{method}': {e}"))).ok()
     }
 
