@@ -288,3 +288,18 @@ def test_children_inherit_no_connection(host: Host) -> None:
     )
     assert "socket" not in host.output()
     assert os.path.exists("/proc/self/fd")
+
+
+@pytest.mark.parametrize("kind", ["def", "async def"])
+def test_calls_leave_no_garbage(host: Host, kind: str) -> None:
+    """What needs the collector costs memory and time at every call."""
+    host.load(
+        f"import gc, alyx\n{kind} handler(ctx):\n    gc.disable()\n"
+        "    if ctx.input.get('count'):\n        return gc.collect()\n"
+        "    ctx.log.info('x', {'a': 1})\n    print('y', ctx.request.ip, ctx.env)\n"
+        "    return [ctx.input]\n"
+    )
+    host.output({"count": True})
+    for _ in range(100):
+        host.output()
+    assert host.output({"count": True}) < 50

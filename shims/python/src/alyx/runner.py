@@ -179,6 +179,8 @@ class Loop:
         self._finish = finish
         self._on_late = on_late
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._create_task: Callable[..., Any]
+        self._call_soon: Callable[..., Any]
         self._thread = 0
         self._starting = allocate_lock()
         self._flushing = False
@@ -191,6 +193,8 @@ class Loop:
 
                 self._loop = asyncio.new_event_loop()
                 self._loop.set_exception_handler(self._late)
+                self._create_task = self._loop.create_task
+                self._call_soon = self._loop.call_soon
                 threading.Thread(
                     target=self._run, name="alyx-loop", daemon=True
                 ).start()
@@ -221,7 +225,7 @@ class Loop:
     def _cancel(self, invocation: Invocation) -> None:
         # A task that is cancelled before its first step never enters `_call`,
         # so nobody would answer; `_call` looks at `cancelled` itself.
-        if invocation.begun:
+        if invocation.begun and invocation.task is not None:
             invocation.task.cancel()
 
     def _run(self) -> None:
@@ -237,7 +241,7 @@ class Loop:
 
     def _begin(self, invocation: Invocation, awaitable: Any) -> None:
         token = current.set(invocation)  # the task copies it
-        invocation.task = self.start().create_task(self._call(invocation, awaitable))
+        invocation.task = self._create_task(self._call(invocation, awaitable))
         current.reset(token)
 
     async def _call(self, invocation: Invocation, awaitable: Any) -> None:
@@ -247,21 +251,21 @@ class Loop:
             if awaitable is not None and hasattr(awaitable, "close"):
                 awaitable.close()  # a coroutine that nobody awaits would warn
         else:
-            await self._run_handler(invocation, awaitable)
+            try:
+                if awaitable is None:
+                    awaitable = invocation.served.handler(Context(invocation))
+                output = await awaitable
+            except BaseException as error:
+                self._finish.raised(invocation, error)
+            else:
+                self._finish.returned(invocation, output)
+        # The task's own variables lead to the invocation: a circle otherwise,
+        # for the garbage collector to find.
+        invocation.task = None
         # One write for all the calls that end in this turn of the loop.
         if not self._flushing:
             self._flushing = True
-            self.start().call_soon(self._flush)
-
-    async def _run_handler(self, invocation: Invocation, awaitable: Any) -> None:
-        try:
-            if awaitable is None:
-                awaitable = invocation.served.handler(Context(invocation))
-            output = await awaitable
-        except BaseException as error:
-            self._finish.raised(invocation, error)
-        else:
-            self._finish.returned(invocation, output)
+            self._call_soon(self._flush)
 
     def _flush(self) -> None:
         self._flushing = False

@@ -7,7 +7,6 @@ the peer's business, how handlers run the runner's.
 from __future__ import annotations
 
 import os
-import sys
 import threading
 from collections import deque
 
@@ -15,8 +14,9 @@ from . import loader
 from .calls import Calls, result_frame
 from .context import Frozen, Function, Invocation, Served, Speaker, current
 from .errors import BadRequest, wire_error
+from .handshake import shake_hands
 from .log import Journal, Limits
-from .peer import MAX_FRAME, Peer, complain
+from .peer import Peer, complain
 from .runner import THREADS, Loop, Threads
 
 TYPE_CHECKING = False
@@ -26,11 +26,7 @@ if TYPE_CHECKING:
 
     Params = dict[str, Any]
 
-VERSION = "0.1.0"
-PROTOCOL_VERSION = 1
 CONCURRENCY = 64
-DEFAULT_MAX_FRAME = 8 * 1024 * 1024
-HELLO_DEADLINE = 5.0
 SHUTDOWN_GRACE_MS = 1000
 # A worker may live on for one second after the end of the connection: for its
 # loop to see the end, for handlers to stop, and the rest of it for atexit.
@@ -71,43 +67,13 @@ class Shim:
     def run(self) -> None:
         """Serves in other threads; this one, the main thread, loads code."""
         self._threads.wake()
-        self._hello()
-        while True:
-            self._main_wake.acquire()
-            self._main_jobs.popleft()()
-
-    def _hello(self) -> None:
-        answered = threading.Event()
-        problem = f"no answer to hello in {HELLO_DEADLINE:.0f} s"
-
-        def on_reply(result: Params, error: Params | None) -> None:
-            # Runs where frames are read: a `load` may be next in the same read.
-            nonlocal problem
-            version = result.get("protocolVersion", PROTOCOL_VERSION)
-            if error is not None:
-                problem = f"the host refused hello: {error.get('message')}"
-            elif version != PROTOCOL_VERSION:
-                problem = f"the host wants version {version}, not {PROTOCOL_VERSION}"
-            else:
-                problem = self._open(result.get("limits", {}))
-            answered.set()
-
-        self._peer.call("hello", _introduction(self._token), on_reply)
-        answered.wait(HELLO_DEADLINE)
+        problem = shake_hands(self._peer, self._token, CONCURRENCY, self._limits)
         if problem:
             complain(problem)
             self._leave(1)
-
-    def _open(self, limits: Any) -> str:
-        """Takes over what the host allows; returns what is wrong with it."""
-        try:
-            self._limits.entry = int(limits.get("maxLogEntry", self._limits.entry))
-            self._limits.total = int(limits.get("maxLogBytes", self._limits.total))
-            max_frame = int(limits.get("maxFrame", DEFAULT_MAX_FRAME))
-        except (AttributeError, TypeError, ValueError):
-            return "the limits in the answer to hello are no numbers"
-        self._peer.open(min(max_frame, MAX_FRAME))
-        return ""
+        while True:
+            self._main_wake.acquire()
+            self._main_jobs.popleft()()
 
     def _read(self) -> bool:
         """One burst; at the end of the connection, the end of the worker."""
@@ -269,23 +235,6 @@ class Shim:
             what = f"no function '{key[0]}' of revision {key[1]} is loaded here"
             raise BadRequest("FUNCTION_NOT_FOUND", what)
         return served
-
-
-def _introduction(token: str) -> Params:
-    return {
-        "protocolVersions": [PROTOCOL_VERSION],
-        "token": token,
-        "runtime": {
-            "name": "python",
-            "version": VERSION,
-            "language": "python",
-            "languageVersion": "{}.{}.{}".format(*sys.version_info[:3]),
-        },
-        "pid": os.getpid(),
-        "concurrency": {"max": CONCURRENCY},
-        "capabilities": {"load": {}},
-        "limits": {"maxFrame": MAX_FRAME},
-    }
 
 
 def _key(params: Params) -> tuple[str, str]:
