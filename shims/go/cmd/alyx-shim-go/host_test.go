@@ -11,7 +11,6 @@ import (
 	"path/filepath"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
 
@@ -64,6 +63,7 @@ type message struct {
 	Params  json.RawMessage
 	Result  json.RawMessage
 	Error   *wire.Error
+	raw     json.RawMessage
 }
 
 // host plays the other side of one worker process.
@@ -81,20 +81,21 @@ type host struct {
 }
 
 type syncBuffer struct {
-	mu sync.Mutex
-	bytes.Buffer
+	mu   sync.Mutex
+	text []byte
 }
 
 func (b *syncBuffer) Write(p []byte) (int, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.Buffer.Write(p)
+	b.text = append(b.text, p...)
+	return len(p), nil
 }
 
 func (b *syncBuffer) String() string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.Buffer.String()
+	return string(b.text)
 }
 
 const (
@@ -173,6 +174,7 @@ func (h *host) read() {
 			h.t.Errorf("worker sent %q: %v", payload, err)
 			return
 		}
+		m.raw = payload
 		h.frames <- m
 	}
 }
@@ -328,8 +330,6 @@ func ready(t testing.TB) *host {
 	h.load()
 	return h
 }
-
-func (h *host) kill(signal syscall.Signal) { must(h.t, h.cmd.Process.Signal(signal)) }
 
 func must(t testing.TB, err error) {
 	t.Helper()

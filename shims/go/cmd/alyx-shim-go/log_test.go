@@ -3,8 +3,11 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestPrintsBecomeEntries(t *testing.T) {
@@ -43,6 +46,40 @@ func TestTopLevelCodePrintsOutsideOfAnyInvocation(t *testing.T) {
 			if m, log := h.answer(id); string(m.Result) != `{"output":["hello",[1],{}]}` || len(log) != 1 {
 				t.Fatalf("%s %v", m.Result, log)
 			}
+		}
+	}
+}
+
+func TestPipesStandInForTheHook(t *testing.T) {
+	plain := filepath.Join(t.TempDir(), "plain")
+	if out, err := exec.Command("go", "build", "-o", plain, "./testdata/plain").CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	h := start(t, viaUnix, shimBinary, "worker")
+	h.hello()
+	m, log := h.answerWithLogOf(h.request("load", fmt.Sprintf(`{"function":"plain","revision":"1","path":%q,"env":{}}`, plain)), 0)
+	if len(log) != 1 || log[0].Msg != "starting" || !strings.Contains(string(m.Result), `"warnings":["`) {
+		t.Fatalf("%s %v", m.Result, log)
+	}
+	for range 50 {
+		m, log := h.answer(h.request("invoke", `{"function":"plain","revision":"1"}`))
+		if string(m.Result) != `{"output":"ok"}` || len(log) != 4 {
+			t.Fatalf("%s %v", m.Result, log)
+		}
+	}
+	wait := `{"function":"plain","revision":"1","input":{"wait":true}}`
+	first := h.request("invoke", wait)
+	if log := entries(t, h.next(), first); log[0].Msg != "waiting" {
+		t.Fatalf("%v", log)
+	}
+	h.request("invoke", wait) // two at once: nobody knows whose the line is
+	for began := time.Now(); h.stdout.String() != "waiting\n"; {
+		if time.Since(began) > patience {
+			t.Fatalf("stdout: %q", h.stdout)
+		}
+		h.request("ping", "{}")
+		if m := h.next(); m.Method == "log" {
+			t.Fatalf("attributed: %s", m.raw)
 		}
 	}
 }
