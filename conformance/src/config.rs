@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-/// One runtime. `{dir}` is the folder of the file and `{tmp}` a folder for this run alone.
+/// One runtime. In its commands `{dir}` is the folder of the file, `{tmp}` a folder for this run
+/// alone and `{cache}` one that may be kept.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct RuntimeConfig {
@@ -40,18 +41,19 @@ pub enum ConfigError {
 }
 
 impl RuntimeConfig {
-    /// Reads `path` and fills in `{dir}` and `{tmp}`.
+    /// Reads `path` and fills in the places of its commands.
     ///
     /// # Errors
     /// [`ConfigError`] with file and place.
-    pub fn read(path: &Path, tmp: &Path) -> Result<Self, ConfigError> {
+    pub fn read(path: &Path, tmp: &Path, cache: &Path) -> Result<Self, ConfigError> {
         let shown = path.display().to_string();
         let read = |source| ConfigError::Read { path: shown.clone(), source };
         let text = std::fs::read_to_string(path).map_err(read)?;
         let mut config: RuntimeConfig = serde_yaml::from_str(&text)
             .map_err(|source| ConfigError::Form { path: shown.clone(), source })?;
         let dir = folder_of(path).map_err(read)?.display().to_string();
-        let places = [("dir", dir.as_str()), ("tmp", &tmp.display().to_string())];
+        let (tmp, cache) = (tmp.display().to_string(), cache.display().to_string());
+        let places = [("dir", dir.as_str()), ("tmp", &tmp), ("cache", &cache)];
         config.command = fill(&config.command, &places);
         config.setup = config.setup.iter().map(|command| fill(command, &places)).collect();
         config.prepare = config.prepare.map(|command| fill(&command, &places));

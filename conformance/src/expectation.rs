@@ -107,6 +107,26 @@ impl Player<'_> {
         }
     }
 
+    pub(crate) async fn expect_order(&mut self, ids: &[u64], within: Duration) -> Outcome {
+        let deadline = after(within);
+        let mut places = Vec::with_capacity(ids.len());
+        for id in ids {
+            let place = loop {
+                if let Some(place) = self.host.inbox.answer_index(*id) {
+                    break place;
+                }
+                if !self.host.pump(deadline).await {
+                    return fail(format!("no answer to {id}: {}", self.why_nothing(within)));
+                }
+            };
+            places.push(place);
+        }
+        if places.is_sorted() {
+            return Ok(());
+        }
+        fail(format!("the answers to {ids:?} came in another order: as frames {places:?}"))
+    }
+
     pub(crate) async fn expect_close(&mut self, within: Duration) -> Outcome {
         self.over = true;
         if self.host.closed(within).await {

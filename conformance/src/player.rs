@@ -160,6 +160,7 @@ impl Player<'_> {
             Step::Expect { pattern, within } => self.expect(pattern, *within).await,
             Step::ExpectNone { pattern, during } => self.expect_none(pattern, *during).await,
             Step::ExpectLogs { logs, within } => self.expect_logs(logs, *within).await,
+            Step::ExpectOrder { ids, within } => self.expect_order(ids, *within).await,
             Step::ExpectClose { within } => self.expect_close(*within).await,
             Step::ExpectExit { pattern, within } => self.expect_exit(pattern, *within).await,
             Step::ExpectStderr { pattern, within } => self.expect_stderr(pattern, *within).await,

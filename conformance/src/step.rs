@@ -30,6 +30,8 @@ pub enum Step {
     ExpectNone { pattern: Value, during: Duration },
     /// The log entries of one invocation, in order, before its answer.
     ExpectLogs { logs: Logs, within: Duration },
+    /// The answers to these ids came in this order; it does not take them.
+    ExpectOrder { ids: Vec<u64>, within: Duration },
     /// The shim closes the connection.
     ExpectClose { within: Duration },
     /// The process ends: `{code, signal}`.
@@ -115,6 +117,7 @@ impl Modifiers {
                 Step::ExpectNone { pattern: argument, during }
             }
             "expectLogs" => Step::ExpectLogs { logs: read("expectLogs", argument)?, within },
+            "expectOrder" => Step::ExpectOrder { ids: read("expectOrder", argument)?, within },
             "expectClose" => Step::ExpectClose { within },
             "expectExit" => Step::ExpectExit { pattern: argument, within },
             "expectStderr" => Step::ExpectStderr { pattern: argument, within },
@@ -174,6 +177,7 @@ impl Step {
                 logs.dropped.iter().try_for_each(check_pattern)
             }
             Step::AnswerHello { .. }
+            | Step::ExpectOrder { .. }
             | Step::ExpectClose { .. }
             | Step::CloseWrite
             | Step::Close => Ok(()),
@@ -190,6 +194,7 @@ impl Step {
             Step::Expect { pattern, .. } => ("expect", pattern.clone()),
             Step::ExpectNone { pattern, .. } => ("expectNone", pattern.clone()),
             Step::ExpectLogs { logs, .. } => ("expectLogs of", json!(logs.inv)),
+            Step::ExpectOrder { ids, .. } => ("expectOrder", json!(ids)),
             Step::ExpectClose { .. } => ("expectClose", json!("")),
             Step::ExpectExit { pattern, .. } => ("expectExit", pattern.clone()),
             Step::ExpectStderr { pattern, .. } => ("expectStderr", pattern.clone()),

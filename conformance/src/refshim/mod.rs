@@ -3,9 +3,9 @@
 //! It does what the smoke cases and most of the wire cases ask for, in order and one at a time;
 //! it runs no user code. A mutant does one thing wrong, and the case that is about it must fail.
 
+mod start;
+
 use std::io::{Read, Write};
-use std::net::TcpStream;
-use std::os::unix::net::UnixStream;
 use std::process::ExitCode;
 
 use alyx_protocol::limits::{FRAME_BEFORE_HELLO, FRAME_DEFAULT};
@@ -15,41 +15,9 @@ use serde_json::{Value, json};
 use tokio_util::codec::Decoder;
 
 use crate::outgoing::frame;
+use start::{Input, Mutant, Output, connect};
 
-/// What one shim does wrong.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum Mutant {
-    /// Ends before it connects.
-    ExitsAtOnce,
-    /// Connects and says nothing.
-    SaysNothing,
-    WrongToken,
-    AnswersTwice,
-    IdAsString,
-    LittleEndian,
-    OneFramePerRead,
-    NoLimit,
-    ExitsOnBadJson,
-    AnswersNotifications,
-    AnswersAnswers,
-    LogsAfterTheAnswer,
-    DropsUndefined,
-    WaitsAfterShutdown,
-    IgnoresTheEnd,
-    TriesUnknownVersions,
-}
-
-/// How the shim is reached by its host: the two environment variables, as arguments for tests.
-#[derive(Debug, clap::Args)]
-pub struct RefshimArgs {
-    #[arg(long, env = "ALYX_ADDR", hide_env_values = true)]
-    address: String,
-    #[arg(long, env = "ALYX_TOKEN", hide_env_values = true)]
-    token: String,
-    /// Do this one thing wrong
-    #[arg(long)]
-    mutate: Option<Mutant>,
-}
+pub use start::RefshimArgs;
 
 /// Serves one connection; the code is the process's.
 #[must_use]
@@ -72,21 +40,6 @@ pub fn run(args: &RefshimArgs) -> ExitCode {
             ExitCode::from(1)
         }
     }
-}
-
-type Input = Box<dyn Read>;
-type Output = Box<dyn Write>;
-
-fn connect(address: &str) -> std::io::Result<(Input, Output)> {
-    if address == "stdio" {
-        return Ok((Box::new(std::io::stdin()), Box::new(std::io::stdout())));
-    }
-    if let Some(path) = address.strip_prefix("unix:") {
-        let stream = UnixStream::connect(path)?;
-        return Ok((Box::new(stream.try_clone()?), Box::new(stream)));
-    }
-    let stream = TcpStream::connect(address.trim_start_matches("tcp:"))?;
-    Ok((Box::new(stream.try_clone()?), Box::new(stream)))
 }
 
 struct Refshim {

@@ -1,0 +1,102 @@
+//! The project's own three shims, all cases, over a unix socket and over stdio.
+//!
+//! A missing runtime fails here: whoever asks for this test asks for all three.
+
+use std::collections::BTreeMap;
+use std::process::Command;
+use std::sync::Mutex;
+
+use serde_json::Value;
+
+/// One run at a time: each uses every core, and the waits of a case are real time.
+static TURN: Mutex<BTreeMap<&str, Value>> = Mutex::new(BTreeMap::new());
+
+/// The report of one shim; run once, however many tests look at it.
+fn report(runtime: &'static str) -> Value {
+    let mut done = TURN.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    if let Some(report) = done.get(runtime) {
+        return report.clone();
+    }
+    let folder = tempfile::tempdir().expect("there is a temp folder");
+    let file = folder.path().join("report.json");
+    let cache = format!("{}/conformance-{runtime}", env!("CARGO_TARGET_TMPDIR"));
+    let config = format!("{}/{runtime}.yaml", env!("CARGO_MANIFEST_DIR"));
+    let output = Command::new(env!("CARGO_BIN_EXE_alyx-conformance"))
+        .args(["run", "--config", &config, "--transport", "unix,stdio", "--cache", &cache])
+        .args(["--report", &format!("json={}", file.display())])
+        .output()
+        .expect("the binary runs");
+    let text = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{runtime}:\n{text}");
+    let json = std::fs::read_to_string(&file).expect("a run that ended well has a report");
+    let report: Value = serde_json::from_str(&json).expect("the report is JSON");
+    done.insert(runtime, report.clone());
+    report
+}
+
+#[track_caller]
+fn check_passes(runtime: &'static str, skipped: &[&str]) {
+    let report = report(runtime);
+    let cases = report["cases"].as_array().expect("a report has cases");
+    let with = |status: &str| {
+        let mut ids: Vec<&str> = cases
+            .iter()
+            .filter(|case| case["status"] == status && case["transport"] == "unix")
+            .filter_map(|case| case["id"].as_str())
+            .collect();
+        ids.sort_unstable();
+        ids
+    };
+    assert_eq!(report["shim"]["name"], runtime);
+    assert!(with("pass").len() >= 150, "only {} passed", with("pass").len());
+    assert_eq!(with("skip"), skipped);
+}
+
+/// What only a runtime that compiles can show.
+const BINARY_ONLY: &[&str] = &["wire/load/throws-in-binary"];
+/// What only a runtime that loads source, several functions of it, can show.
+const SOURCE_ONLY: &[&str] = &[
+    "wire/load/env",
+    "wire/load/failed-then-again",
+    "wire/load/throws",
+    "wire/load/two-functions",
+    "wire/load/two-revisions",
+    "wire/load/unload",
+];
+
+#[test]
+fn the_node_shim_passes() {
+    check_passes("node", BINARY_ONLY);
+}
+
+#[test]
+fn the_python_shim_passes() {
+    check_passes("python", BINARY_ONLY);
+}
+
+#[test]
+fn the_go_shim_passes() {
+    check_passes("go", SOURCE_ONLY);
+}
+
+/// What the invocations of each `fn/` case answered, by case and transport.
+fn outputs(runtime: &'static str) -> BTreeMap<String, Value> {
+    let report = report(runtime);
+    let of = |case: &Value| {
+        let key = format!("{} [{}]", case["id"].as_str()?, case["transport"].as_str()?);
+        Some((key, case.get("outputs")?.clone()))
+    };
+    report["cases"].as_array().into_iter().flatten().filter_map(of).collect()
+}
+
+#[test]
+fn the_three_runtimes_give_the_same_json() {
+    let node = outputs("node");
+    assert!(node.len() >= 80, "only {} cases were compared", node.len());
+    for runtime in ["python", "go"] {
+        let other = outputs(runtime);
+        for (case, expected) in &node {
+            assert_eq!(other.get(case), Some(expected), "{case}: {runtime} differs from node");
+        }
+    }
+}
