@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     Params = dict[str, Any]
 
 CONCURRENCY = 64
+MAX_WAITING_LOADS = 256
 SHUTDOWN_GRACE_MS = 1000
 # A worker may live on for one second after the end of the connection: for its
 # loop to see the end, for handlers to stop, and the rest of it for atexit.
@@ -138,6 +139,8 @@ class Shim:
         env = params.get("env", {})
         if type(env) is not dict or {type(value) for value in env.values()} - {str}:
             raise BadRequest("INVALID_PARAMS", "load: 'env' must hold strings")
+        if len(self._main_jobs) >= MAX_WAITING_LOADS:
+            raise BadRequest("OVERLOADED", f"{MAX_WAITING_LOADS} loads are waiting")
         source = loader.Source(*key, path, root, entry)
         limit = _number(params, "timeoutMs", 0)
         self._main_jobs.append(lambda: self._load_now(id, source, Frozen(env), limit))
