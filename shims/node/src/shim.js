@@ -114,9 +114,7 @@ export class Shim {
   #invoke(params, id) {
     if (this.#running.size >= MAX_CONCURRENCY) return this.#peer.fail(id, overloaded());
     const fn = this.#functions.find(params.function, params.revision);
-    if (fn === undefined) {
-      return this.#peer.fail(id, notLoaded(params));
-    }
+    if (fn === undefined) return this.#peer.fail(id, notLoaded(params));
     const invocation = new Invocation(id, fn, /** @type {any} */ (params), this.#openLog);
     this.#running.set(id, invocation);
     this.#run(invocation);
