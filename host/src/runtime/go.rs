@@ -108,7 +108,8 @@ impl GoToolchain {
             ..BuildFault::default()
         };
         let shim = self.shim().await.map_err(|e| fault("unsupported", e.to_string()))?;
-        let binary = self.cache.join("functions").join(revision.trim_start_matches("sha256:"));
+        // Another version of the shim makes another binary of the same function.
+        let binary = shim.with_file_name("functions").join(revision);
         if binary.is_file() {
             return Ok(binary);
         }

@@ -35,9 +35,7 @@ pub(crate) async fn pool(
     metrics: &Arc<Metrics>,
     warm: bool,
 ) -> Result<Pool, ServerError> {
-    let cache = config.folder.join(".alyx/cache");
-    let shims = shims::unpack(&cache)
-        .map_err(|source| ServerError::Shims { folder: cache.clone(), source })?;
+    let (cache, shims) = unpack(config)?;
     let shared = shared(config, run_dir)?;
     let mut pool = Pool::default();
     for (name, found) in find_all(config, registry, &shims, &cache).await {
@@ -63,6 +61,25 @@ pub(crate) async fn pool(
         }
     }
     Ok(pool)
+}
+
+/// Unpacks the shims into the user's cache, which all projects share, or else into the project:
+/// what was compiled for one project need not be compiled for the next.
+fn unpack(config: &Config) -> Result<(PathBuf, PathBuf), ServerError> {
+    let variable = |name: &str| config.variables.get(name).filter(|value| value.starts_with('/'));
+    let home = variable("XDG_CACHE_HOME")
+        .map(PathBuf::from)
+        .or_else(|| variable("HOME").map(|home| Path::new(home).join(".cache")));
+    if let Some(cache) = home.map(|home| home.join("alyx"))
+        && let Ok(shims) = shims::unpack(&cache)
+    {
+        return Ok((cache, shims));
+    }
+    let cache = config.folder.join(".alyx/cache");
+    match shims::unpack(&cache) {
+        Ok(shims) => Ok((cache, shims)),
+        Err(source) => Err(ServerError::Shims { folder: cache, source }),
+    }
 }
 
 /// What each used runtime is here; none for one that is switched off.
