@@ -5,4 +5,6 @@
 
 mod harness;
 
-mod smoke;
+mod input;
+mod result;
+mod routes;

@@ -14,7 +14,7 @@ use super::PATIENCE;
 
 /// One request to be sent.
 #[derive(Debug, Clone)]
-pub struct Request {
+pub(crate) struct Request {
     address: SocketAddr,
     line: String,
     headers: Vec<(String, String)>,
@@ -29,40 +29,40 @@ enum Body {
 }
 
 impl Request {
-    pub fn new(address: SocketAddr, method: &str, path: &str) -> Self {
+    pub(crate) fn new(address: SocketAddr, method: &str, path: &str) -> Self {
         let line = format!("{method} {path} HTTP/1.1");
         Request { address, line, headers: Vec::new(), body: Body::None }
     }
 
-    pub fn header(mut self, name: &str, value: &str) -> Self {
+    pub(crate) fn header(mut self, name: &str, value: &str) -> Self {
         self.headers.push((name.to_owned(), value.to_owned()));
         self
     }
 
     /// Sent with its length.
-    pub fn body(mut self, bytes: impl Into<Vec<u8>>) -> Self {
+    pub(crate) fn body(mut self, bytes: impl Into<Vec<u8>>) -> Self {
         self.body = Body::Sized(bytes.into());
         self
     }
 
     /// Sent as JSON with its length.
-    pub fn json(self, value: &Value) -> Self {
+    pub(crate) fn json(self, value: &Value) -> Self {
         self.header("Content-Type", "application/json").body(value.to_string())
     }
 
     /// Sent in chunks, the length untold.
-    pub fn chunks<'a>(mut self, chunks: impl IntoIterator<Item = &'a [u8]>) -> Self {
+    pub(crate) fn chunks<'a>(mut self, chunks: impl IntoIterator<Item = &'a [u8]>) -> Self {
         self.body = Body::Chunked(chunks.into_iter().map(<[u8]>::to_vec).collect());
         self
     }
 
     /// Sends it and reads the answer.
-    pub async fn send(self) -> Answer {
+    pub(crate) async fn send(self) -> Answer {
         self.begin().await.answer().await
     }
 
     /// Sends it. Dropped without having asked for the answer, the client hangs up.
-    pub async fn begin(self) -> Sent {
+    pub(crate) async fn begin(self) -> Sent {
         let (mut bytes, line) = (self.head().into_bytes(), self.line);
         match self.body {
             Body::None => {}
@@ -95,7 +95,7 @@ impl Request {
 
 /// A request that is on its way; an answer may come while it still is.
 #[derive(Debug)]
-pub struct Sent {
+pub(crate) struct Sent {
     line: String,
     began: Instant,
     stream: TcpStream,
@@ -105,7 +105,7 @@ pub struct Sent {
 
 impl Sent {
     /// Sends bytes as they are; `line` is what panics call them.
-    pub async fn bytes(address: SocketAddr, line: &str, bytes: Vec<u8>) -> Sent {
+    pub(crate) async fn bytes(address: SocketAddr, line: &str, bytes: Vec<u8>) -> Sent {
         let stream = TcpStream::connect(address).await;
         let mut stream = stream.unwrap_or_else(|e| panic!("{line}: cannot connect: {e}"));
         let began = Instant::now();
@@ -115,9 +115,20 @@ impl Sent {
         Sent { line: line.to_owned(), began, stream, rest: bytes[first..].to_vec() }
     }
 
+    /// Sends more.
+    pub(crate) async fn write(&mut self, bytes: &[u8]) {
+        self.stream.write_all(bytes).await.expect("the host reads on");
+    }
+
     /// Reads to the end of the connection.
-    pub async fn answer(self) -> Answer {
-        let Sent { line, began, mut stream, rest } = self;
+    pub(crate) async fn answer(self) -> Answer {
+        let (line, began) = (self.line.clone(), self.began);
+        Answer::parse(&line, &self.bytes_back().await, began.elapsed())
+    }
+
+    /// The same, whatever it is.
+    pub(crate) async fn bytes_back(self) -> Vec<u8> {
+        let Sent { line, mut stream, rest, .. } = self;
         let (mut reader, mut writer) = stream.split();
         let mut bytes = Vec::new();
         let exchange = async {
@@ -129,23 +140,21 @@ impl Sent {
         };
         let read = timeout(PATIENCE * 2, exchange).await;
         let read = read.unwrap_or_else(|_| panic!("{line}: no whole answer in {PATIENCE:?}"));
-        assert!(
-            read.is_ok() || !bytes.is_empty(),
-            "{line}: the connection broke before an answer: {read:?}"
-        );
-        Answer::parse(&line, &bytes, began.elapsed())
+        let broke = "the connection broke before an answer";
+        assert!(read.is_ok() || !bytes.is_empty(), "{line}: {broke}: {read:?}");
+        bytes
     }
 }
 
 /// What came back.
 #[derive(Debug, Clone)]
-pub struct Answer {
+pub(crate) struct Answer {
     line: String,
-    pub status: u16,
+    pub(crate) status: u16,
     headers: Vec<(String, String)>,
-    pub body: Vec<u8>,
+    pub(crate) body: Vec<u8>,
     /// From the connection to the last byte.
-    pub took: Duration,
+    pub(crate) took: Duration,
 }
 
 impl Answer {
@@ -174,27 +183,27 @@ impl Answer {
         answer
     }
 
-    pub fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_str())
     }
 
-    pub fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         String::from_utf8(self.body.clone()).expect("a body is UTF-8")
     }
 
-    pub fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_slice(&self.body)
             .unwrap_or_else(|e| panic!("{}: no JSON ({e}): {}", self.line, self.text()))
     }
 
     /// What a successful call returned.
-    pub fn value(&self) -> Value {
+    pub(crate) fn value(&self) -> Value {
         assert_eq!(self.status, 200, "{}: {}", self.line, self.text());
         self.json()
     }
 
     /// Checks status and code of an error, and that it has the one shape; returns its members.
-    pub fn error(&self, status: u16, code: &str) -> Value {
+    pub(crate) fn error(&self, status: u16, code: &str) -> Value {
         let (line, text) = (&self.line, self.text());
         assert_eq!(self.status, status, "{line}: {text}");
         assert_eq!(self.header("content-type"), Some("application/json"), "{line}: {text}");
@@ -208,7 +217,7 @@ impl Answer {
     }
 
     /// The message of an error with this status and code.
-    pub fn error_message(&self, status: u16, code: &str) -> String {
+    pub(crate) fn error_message(&self, status: u16, code: &str) -> String {
         self.error(status, code)["message"].as_str().expect("checked above").to_owned()
     }
 }

@@ -19,16 +19,16 @@ use super::{PATIENCE, eventually};
 
 /// One host of one test.
 #[derive(Debug)]
-pub struct Host {
-    pub project: Arc<Project>,
-    pub log: Log,
-    pub address: SocketAddr,
+pub(crate) struct Host {
+    pub(crate) project: Arc<Project>,
+    pub(crate) log: Log,
+    pub(crate) address: SocketAddr,
     child: Child,
 }
 
 impl Host {
     /// Starts the host and waits until it listens.
-    pub async fn start(project: Arc<Project>) -> Self {
+    pub(crate) async fn start(project: Arc<Project>) -> Self {
         let mut child =
             project.command(&["serve", "--port", "0"]).spawn().expect("the program starts");
         let log = Log::collect(child.stderr.take().expect("stderr is piped"));
@@ -41,40 +41,40 @@ impl Host {
         Host { project, log, address, child }
     }
 
-    pub fn pid(&self) -> i32 {
+    pub(crate) fn pid(&self) -> i32 {
         self.child.id().cast_signed()
     }
 
-    pub fn request(&self, method: &str, path: &str) -> Request {
+    pub(crate) fn request(&self, method: &str, path: &str) -> Request {
         Request::new(self.address, method, path)
     }
 
     /// A call of a function, to be given a body.
-    pub fn post(&self, function: &str) -> Request {
+    pub(crate) fn post(&self, function: &str) -> Request {
         self.request("POST", &format!("/api/functions/{function}"))
     }
 
-    pub async fn get(&self, path: &str) -> Answer {
+    pub(crate) async fn get(&self, path: &str) -> Answer {
         self.request("GET", path).send().await
     }
 
     /// Calls a function.
-    pub async fn call(&self, function: &str, input: Value) -> Answer {
+    pub(crate) async fn call(&self, function: &str, input: Value) -> Answer {
         self.post(function).json(&input).send().await
     }
 
     /// Has the probe of `runtime` do something; see the fixtures.
-    pub async fn probe(&self, runtime: Runtime, input: Value) -> Answer {
+    pub(crate) async fn probe(&self, runtime: Runtime, input: Value) -> Answer {
         self.call(&runtime.probe(), input).await
     }
 
     /// Has the probe do something that works, and returns what comes of it.
-    pub async fn value(&self, runtime: Runtime, input: Value) -> Value {
+    pub(crate) async fn value(&self, runtime: Runtime, input: Value) -> Value {
         self.probe(runtime, input).await.value()
     }
 
     /// Begins a call that the probe's log says is under way, under a new request id.
-    pub async fn begin(&self, function: &str, input: Value) -> (Sent, String) {
+    pub(crate) async fn begin(&self, function: &str, input: Value) -> (Sent, String) {
         let id = new_id();
         let sent = self.post(function).header("X-Request-Id", &id).json(&input).begin().await;
         let has_begun = |line: &super::log::Line| {
@@ -85,23 +85,23 @@ impl Host {
     }
 
     /// The process that serves the next call of the probe.
-    pub async fn worker_of(&self, runtime: Runtime) -> Process {
+    pub(crate) async fn worker_of(&self, runtime: Runtime) -> Process {
         self.worker_of_function(&runtime.probe()).await
     }
 
     /// The same for another function made from the probe.
-    pub async fn worker_of_function(&self, function: &str) -> Process {
+    pub(crate) async fn worker_of_function(&self, function: &str) -> Process {
         let pid = self.call(function, json!({"do": "pid"})).await.value();
         let pid = pid.as_i64().expect("'pid' returns a number") as i32;
         Process::find(pid).expect("the worker that answered lives")
     }
 
-    pub fn workers(&self) -> Vec<Process> {
+    pub(crate) fn workers(&self) -> Vec<Process> {
         workers_of(self.pid())
     }
 
     /// Waits until all runtimes have their warm workers.
-    pub async fn ready(&self) {
+    pub(crate) async fn ready(&self) {
         eventually("the host is ready", PATIENCE * 2, async || {
             (self.get("/health/ready").await.status == 200).then_some(())
         })
@@ -109,7 +109,7 @@ impl Host {
     }
 
     /// Waits until everything that was logged so far has been collected.
-    pub async fn settle_log(&self, runtime: Runtime) {
+    pub(crate) async fn settle_log(&self, runtime: Runtime) {
         let id = new_id();
         let call = self.post(&runtime.probe()).header("X-Request-Id", &id);
         call.json(&json!({"do": "log", "message": "settled"})).send().await.value();
@@ -117,7 +117,7 @@ impl Host {
     }
 
     /// The value of a metric whose labels contain all of `labels`; nothing is 0.
-    pub async fn metric(&self, name: &str, labels: &[&str]) -> f64 {
+    pub(crate) async fn metric(&self, name: &str, labels: &[&str]) -> f64 {
         let text = self.get("/metrics").await.text();
         let samples = text.lines().filter(|line| {
             let rest = line.strip_prefix(name).unwrap_or_default();
@@ -126,13 +126,13 @@ impl Host {
         samples.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
     }
 
-    pub fn signal(&self, signal: Signal) {
+    pub(crate) fn signal(&self, signal: Signal) {
         let pid = Pid::from_child(&self.child);
         rustix::process::kill_process(pid, signal).expect("the host runs");
     }
 
     /// Waits for the end of the host.
-    pub async fn ended(&mut self, patience: Duration) -> ExitStatus {
+    pub(crate) async fn ended(&mut self, patience: Duration) -> ExitStatus {
         eventually("the host ends", patience, async || {
             self.child.try_wait().expect("it is our child")
         })
@@ -140,7 +140,7 @@ impl Host {
     }
 
     /// Ends the host as an administrator would, and checks that it ends well.
-    pub async fn stop(&mut self) {
+    pub(crate) async fn stop(&mut self) {
         self.signal(Signal::TERM);
         let status = self.ended(PATIENCE).await;
         assert!(status.success(), "ended with {status:?} (signal {:?})", status.signal());
@@ -163,7 +163,7 @@ impl Drop for Host {
 }
 
 /// An id that no other call of this test process has.
-pub fn new_id() -> String {
+pub(crate) fn new_id() -> String {
     static LAST: AtomicU32 = AtomicU32::new(0);
     format!("it-{}-{}", std::process::id(), LAST.fetch_add(1, Ordering::Relaxed))
 }

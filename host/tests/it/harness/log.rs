@@ -10,27 +10,27 @@ use super::PATIENCE;
 
 /// One line of the log.
 #[derive(Debug, Clone)]
-pub struct Line(pub Value);
+pub(crate) struct Line(pub(crate) Value);
 
 impl Line {
-    pub fn text(&self, field: &str) -> &str {
+    pub(crate) fn text(&self, field: &str) -> &str {
         self.0[field].as_str().unwrap_or_default()
     }
 
-    pub fn message(&self) -> &str {
+    pub(crate) fn message(&self) -> &str {
         self.text("message")
     }
 
-    pub fn level(&self) -> &str {
+    pub(crate) fn level(&self) -> &str {
         self.text("level")
     }
 
-    pub fn request_id(&self) -> &str {
+    pub(crate) fn request_id(&self) -> &str {
         self.text("request_id")
     }
 
     /// What a function logged besides its message.
-    pub fn fields(&self) -> Value {
+    pub(crate) fn fields(&self) -> Value {
         match &self.0["fields"] {
             Value::String(text) => serde_json::from_str(text).expect("fields are JSON"),
             other => other.clone(),
@@ -38,21 +38,21 @@ impl Line {
     }
 
     /// From a function, by whatever way: ctx.log, stdout, stderr.
-    pub fn is_of_function(&self) -> bool {
+    pub(crate) fn is_of_function(&self) -> bool {
         self.text("target") == "function"
     }
 }
 
 /// All lines so far; clones share them.
 #[derive(Debug, Clone)]
-pub struct Log {
+pub(crate) struct Log {
     lines: Arc<Mutex<Vec<Line>>>,
     grew: watch::Receiver<usize>,
 }
 
 impl Log {
     /// Collects what comes out of `source` until it ends.
-    pub fn collect(source: impl Read + Send + 'static) -> Self {
+    pub(crate) fn collect(source: impl Read + Send + 'static) -> Self {
         let lines = Arc::new(Mutex::new(Vec::new()));
         let (grow, grew) = watch::channel(0);
         let collected = lines.clone();
@@ -67,27 +67,27 @@ impl Log {
         Log { lines, grew }
     }
 
-    pub fn lines(&self) -> Vec<Line> {
+    pub(crate) fn lines(&self) -> Vec<Line> {
         self.lines.lock().expect("nobody panics with the lock").clone()
     }
 
     /// The lines that `matches` picks.
-    pub fn all(&self, matches: impl Fn(&Line) -> bool) -> Vec<Line> {
+    pub(crate) fn all(&self, matches: impl Fn(&Line) -> bool) -> Vec<Line> {
         self.lines().into_iter().filter(matches).collect()
     }
 
     /// What functions logged in the call with this id.
-    pub fn of_call(&self, request_id: &str) -> Vec<Line> {
+    pub(crate) fn of_call(&self, request_id: &str) -> Vec<Line> {
         self.all(|line| line.is_of_function() && line.request_id() == request_id)
     }
 
     /// The first line that `matches` picks, once it is there.
-    pub async fn wait_for(&self, what: &str, matches: impl Fn(&Line) -> bool) -> Line {
+    pub(crate) async fn wait_for(&self, what: &str, matches: impl Fn(&Line) -> bool) -> Line {
         self.try_wait_for(matches).await.unwrap_or_else(|| panic!("the log never had {what}"))
     }
 
     /// None when the log ended or nothing came in time.
-    pub async fn try_wait_for(&self, matches: impl Fn(&Line) -> bool) -> Option<Line> {
+    pub(crate) async fn try_wait_for(&self, matches: impl Fn(&Line) -> bool) -> Option<Line> {
         let mut grew = self.grew.clone();
         let deadline = tokio::time::Instant::now() + PATIENCE;
         let mut seen = 0;

@@ -3,29 +3,28 @@
 //!
 //! Knows the program only from outside; nothing here uses the host's code.
 
-pub mod runtimes;
-pub mod project;
-pub mod host;
-pub mod log;
-pub mod processes;
-pub mod client;
+pub(crate) mod runtimes;
+pub(crate) mod project;
+pub(crate) mod host;
+pub(crate) mod log;
+pub(crate) mod processes;
+pub(crate) mod client;
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-pub use client::Answer;
-pub use host::Host;
-pub use project::Project;
-pub use runtimes::{RUNTIMES, Runtime};
+pub(crate) use host::Host;
+pub(crate) use project::Project;
+pub(crate) use runtimes::{RUNTIMES, Runtime};
 
 /// Longest wait for something that is sure to come, however busy the machine is.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 /// How often a condition is looked at that tells nobody when it changes.
 const GLANCE: Duration = Duration::from_millis(10);
 
 /// Waits until `check` finds something; panics when that takes longer than `patience`.
-pub async fn eventually<T>(
+pub(crate) async fn eventually<T>(
     what: &str,
     patience: Duration,
     mut check: impl AsyncFnMut() -> Option<T>,

@@ -6,9 +6,9 @@ use rustix::process::{Pid, Signal};
 
 /// One process; a later one that got the same number is another.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Process {
-    pub pid: i32,
-    pub command: String,
+pub(crate) struct Process {
+    pub(crate) pid: i32,
+    pub(crate) command: String,
     parent: i32,
     session: i32,
     started: u64,
@@ -16,7 +16,7 @@ pub struct Process {
 
 impl Process {
     /// None when there is none, or only its entry is left for its parent to read.
-    pub fn find(pid: i32) -> Option<Self> {
+    pub(crate) fn find(pid: i32) -> Option<Self> {
         let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
         // The name in the middle may hold anything; the fields after it are numbers.
         let fields: Vec<&str> = stat.rsplit_once(") ")?.1.split(' ').collect();
@@ -34,11 +34,11 @@ impl Process {
         })
     }
 
-    pub fn is_running(&self) -> bool {
+    pub(crate) fn is_running(&self) -> bool {
         Process::find(self.pid).is_some_and(|now| now.started == self.started)
     }
 
-    pub fn signal(&self, signal: Signal) {
+    pub(crate) fn signal(&self, signal: Signal) {
         if self.is_running() {
             let pid = Pid::from_raw(self.pid).expect("pids are positive");
             let _ended_meanwhile = rustix::process::kill_process(pid, signal);
@@ -46,7 +46,7 @@ impl Process {
     }
 
     /// The environment it was started with.
-    pub fn environment(&self) -> String {
+    pub(crate) fn environment(&self) -> String {
         let bytes = fs::read(format!("/proc/{}/environ", self.pid)).unwrap_or_default();
         String::from_utf8_lossy(&bytes).replace('\0', "\n")
     }
@@ -54,12 +54,12 @@ impl Process {
 
 /// The workers of a host: its children that lead a session of their own. What else it starts,
 /// such as a compiler, does not.
-pub fn workers_of(host: i32) -> Vec<Process> {
+pub(crate) fn workers_of(host: i32) -> Vec<Process> {
     all().filter(|p| p.parent == host && p.session == p.pid).collect()
 }
 
 /// Every process that has `text` in its command line.
-pub fn with_command(text: &str) -> Vec<Process> {
+pub(crate) fn with_command(text: &str) -> Vec<Process> {
     all().filter(|p| p.command.contains(text)).collect()
 }
 

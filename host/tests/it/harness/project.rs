@@ -19,13 +19,13 @@ use super::host::Host;
 use super::runtimes::{RUNTIMES, Runtime, assert_installed};
 
 /// The program under test.
-pub const ALYX: &str = env!("CARGO_BIN_EXE_alyx");
+pub(crate) const ALYX: &str = env!("CARGO_BIN_EXE_alyx");
 /// What of the tests' own environment reaches the commands: where programs and caches are.
 const PASSED_ON: [&str; 6] = ["PATH", "HOME", "GOPATH", "GOCACHE", "GOMODCACHE", "XDG_CACHE_HOME"];
 
 /// A project that is not served yet.
 #[derive(Debug)]
-pub struct Project {
+pub(crate) struct Project {
     folder: TempDir,
     config: Value,
     env: BTreeMap<String, OsString>,
@@ -33,7 +33,7 @@ pub struct Project {
 
 impl Project {
     /// An empty functions folder, and patience for a busy machine.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         assert_installed();
         let project = Self::without_cache();
         fs::create_dir(project.path(".alyx")).expect("a fresh folder");
@@ -42,7 +42,7 @@ impl Project {
     }
 
     /// The probe of each runtime: `probe_node`, `probe_python`, `probe_go`.
-    pub fn with_probes() -> Self {
+    pub(crate) fn with_probes() -> Self {
         RUNTIMES.into_iter().fold(Self::new(), |project, runtime| project.with(runtime, "probe"))
     }
 
@@ -65,55 +65,55 @@ impl Project {
     }
 
     /// Adds the fixture `stem` of `runtime` as the function `<stem>_<runtime>`.
-    pub fn with(self, runtime: Runtime, stem: &str) -> Self {
+    pub(crate) fn with(self, runtime: Runtime, stem: &str) -> Self {
         let (file, text) = (runtime.file(&runtime.function(stem)), runtime.fixture(stem));
         self.file(&file, &text)
     }
 
     /// Adds the fixture `stem` in every runtime.
-    pub fn with_all(self, stem: &str) -> Self {
+    pub(crate) fn with_all(self, stem: &str) -> Self {
         RUNTIMES.into_iter().fold(self, |project, runtime| project.with(runtime, stem))
     }
 
     /// Writes a file; its folders are made.
-    pub fn file(self, path: &str, text: &str) -> Self {
+    pub(crate) fn file(self, path: &str, text: &str) -> Self {
         self.write(path, text);
         self
     }
 
     /// Writes a file of a project that may be in use.
-    pub fn write(&self, path: &str, text: &str) {
+    pub(crate) fn write(&self, path: &str, text: &str) {
         let path = self.path(path);
         fs::create_dir_all(path.parent().expect("below the project")).expect("can make folders");
         fs::write(&path, text).expect("can write files");
     }
 
     /// Lays `yaml` over the configuration so far.
-    pub fn config(mut self, yaml: Value) -> Self {
+    pub(crate) fn config(mut self, yaml: Value) -> Self {
         lay_over(&mut self.config, yaml);
         self
     }
 
     /// Sets a variable of the commands.
-    pub fn env(mut self, name: &str, value: impl Into<OsString>) -> Self {
+    pub(crate) fn env(mut self, name: &str, value: impl Into<OsString>) -> Self {
         self.env.insert(name.to_owned(), value.into());
         self
     }
 
     /// A path inside the project.
-    pub fn path(&self, inner: impl AsRef<Path>) -> PathBuf {
+    pub(crate) fn path(&self, inner: impl AsRef<Path>) -> PathBuf {
         self.folder.path().join(inner)
     }
 
     /// `alyx <arguments>` in the project, with alyx.yaml as configured so far.
-    pub fn command(&self, arguments: &[&str]) -> Command {
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         // JSON is YAML.
         self.write("alyx.yaml", &self.config.to_string());
         self.bare_command(arguments)
     }
 
     /// The same, with whatever alyx.yaml there is.
-    pub fn bare_command(&self, arguments: &[&str]) -> Command {
+    pub(crate) fn bare_command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(ALYX);
         command.args(arguments).current_dir(self.folder.path()).env_clear().envs(&self.env);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -121,27 +121,27 @@ impl Project {
     }
 
     /// Runs a command that ends by itself.
-    pub async fn run(&self, arguments: &[&str]) -> Ran {
+    pub(crate) async fn run(&self, arguments: &[&str]) -> Ran {
         Ran::of(self.command(arguments)).await
     }
 
     /// Serves the project on a free port.
-    pub async fn serve(self) -> Host {
+    pub(crate) async fn serve(self) -> Host {
         Host::start(Arc::new(self)).await
     }
 }
 
 /// What a command printed and how it ended.
 #[derive(Debug)]
-pub struct Ran {
-    pub code: Option<i32>,
-    pub stdout: String,
-    pub stderr: String,
+pub(crate) struct Ran {
+    pub(crate) code: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
 }
 
 impl Ran {
     /// Runs `command` to its end, which has to come.
-    pub async fn of(command: Command) -> Ran {
+    pub(crate) async fn of(command: Command) -> Ran {
         let mut command = tokio::process::Command::from(command);
         let output = tokio::time::timeout(super::PATIENCE * 2, command.kill_on_drop(true).output());
         let output: Output =
@@ -151,7 +151,7 @@ impl Ran {
     }
 
     /// Stdout as JSON.
-    pub fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.stdout)
             .unwrap_or_else(|e| panic!("no JSON on stdout ({e}): {self:?}"))
     }
@@ -170,8 +170,8 @@ fn lay_over(under: &mut Value, over: Value) {
 
 /// What Go has built for this very program, made by the first test and kept for the next run.
 fn shared_cache() -> &'static Path {
-    static CACHE: OnceLock<PathBuf> = OnceLock::new();
-    CACHE.get_or_init(|| {
+    static CACHE: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    let made = CACHE.get_or_init(|| {
         let program = fs::metadata(ALYX).expect("cargo has built the program");
         let caches = Path::new(env!("CARGO_TARGET_TMPDIR")).join("it-cache");
         let name = format!("{:x}-{:x}-{:x}", program.len(), program.mtime(), program.mtime_nsec());
@@ -181,15 +181,16 @@ fn shared_cache() -> &'static Path {
         let lock = File::create(caches.join("lock")).expect("the folder was made above");
         flock(&lock, FlockOperation::LockExclusive).expect("a lock that nobody keeps");
         if !cache.join("complete").exists() {
-            remove_all_but_lock(&caches);
-            fill(&cache);
+            remove_folders(&caches);
+            fill(&cache)?;
             File::create(cache.join("complete")).expect("the cache was made above");
         }
-        cache
-    })
+        Ok(cache)
+    });
+    made.as_ref().unwrap_or_else(|why| panic!("the probes do not load: {why}"))
 }
 
-fn remove_all_but_lock(caches: &Path) {
+fn remove_folders(caches: &Path) {
     for entry in fs::read_dir(caches).expect("the folder was made above").flatten() {
         if entry.path().is_dir() {
             fs::remove_dir_all(entry.path()).expect("an old cache can be removed");
@@ -197,7 +198,7 @@ fn remove_all_but_lock(caches: &Path) {
     }
 }
 
-fn fill(cache: &Path) {
+fn fill(cache: &Path) -> Result<(), String> {
     fs::create_dir_all(cache).expect("cargo's folder for tests is writable");
     let project = Project::without_cache().with_all("probe").config(json!({
         "functions": {"timeout": "10m", "pool": {"queue_timeout": "10m"}},
@@ -205,12 +206,10 @@ fn fill(cache: &Path) {
     fs::create_dir(project.path(".alyx")).expect("a fresh folder");
     symlink(cache, project.path(".alyx/cache")).expect("a fresh folder");
     let listed = project.command(&["list", "--json"]).output().expect("the program starts");
-    let (stdout, stderr) =
-        (String::from_utf8_lossy(&listed.stdout), String::from_utf8_lossy(&listed.stderr));
-    let rows: Value = serde_json::from_str(&stdout)
-        .unwrap_or_else(|e| panic!("`alyx list --json` gave no JSON ({e}): {stdout}{stderr}"));
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let rows: Value = serde_json::from_slice(&listed.stdout).unwrap_or_default();
     let all_load = rows.as_array().is_some_and(|rows| {
         rows.len() == RUNTIMES.len() && rows.iter().all(|row| row["status"] == "ok")
     });
-    assert!(all_load, "the probes do not load: {rows:#}\n{stderr}");
+    if all_load { Ok(()) } else { Err(text(&listed.stdout) + &text(&listed.stderr)) }
 }

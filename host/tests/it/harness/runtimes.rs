@@ -9,14 +9,14 @@ use std::sync::OnceLock;
 
 /// A language that functions are written in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Runtime {
+pub(crate) enum Runtime {
     Node,
     Python,
     Go,
 }
 
 /// All of them, for tables.
-pub const RUNTIMES: [Runtime; 3] = [Runtime::Node, Runtime::Python, Runtime::Go];
+pub(crate) const RUNTIMES: [Runtime; 3] = [Runtime::Node, Runtime::Python, Runtime::Go];
 
 impl fmt::Display for Runtime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -26,7 +26,7 @@ impl fmt::Display for Runtime {
 
 impl Runtime {
     /// As in alyx.yaml.
-    pub fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Runtime::Node => "node",
             Runtime::Python => "python",
@@ -43,22 +43,22 @@ impl Runtime {
     }
 
     /// The function of this runtime among those that share a stem: `probe_node`.
-    pub fn function(self, stem: &str) -> String {
+    pub(crate) fn function(self, stem: &str) -> String {
         format!("{stem}_{self}")
     }
 
     /// The function that does what its input says; see the fixtures.
-    pub fn probe(self) -> String {
+    pub(crate) fn probe(self) -> String {
         self.function("probe")
     }
 
     /// Where a function of that name goes: `functions/hello.js`.
-    pub fn file(self, function: &str) -> String {
+    pub(crate) fn file(self, function: &str) -> String {
         format!("functions/{function}.{}", self.extension())
     }
 
     /// The text of `tests/fixtures/<runtime>/<name>.<extension>`.
-    pub fn fixture(self, name: &str) -> String {
+    pub(crate) fn fixture(self, name: &str) -> String {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
         let path = folder.join(self.name()).join(format!("{name}.{}", self.extension()));
         std::fs::read_to_string(&path)
@@ -75,7 +75,7 @@ impl Runtime {
 }
 
 /// Panics with what is missing, once the first test asks.
-pub fn assert_installed() {
+pub(crate) fn assert_installed() {
     static MISSING: OnceLock<Vec<String>> = OnceLock::new();
     let missing = MISSING.get_or_init(|| RUNTIMES.iter().filter_map(|r| missing(*r)).collect());
     assert!(
@@ -95,7 +95,7 @@ fn missing(runtime: Runtime) -> Option<String> {
 }
 
 /// The version of the Node.js on PATH: major and minor.
-pub fn node_version() -> (u32, u32) {
+pub(crate) fn node_version() -> (u32, u32) {
     let output = Command::new("node").arg("--version").output().expect("node starts");
     let text = String::from_utf8_lossy(&output.stdout).trim().trim_start_matches('v').to_owned();
     let mut numbers = text.split('.').map(|n| n.parse().expect("a version is numbers"));
