@@ -117,7 +117,8 @@ class Speaker:
     def journal(self) -> Journal:
         """Made when something is said for the first time."""
         if self._journal is None:
-            self._journal = Journal(self._send, self.id, self._limits)
+            id = None if self.ended else self.id
+            self._journal = Journal(self._send, id, self._limits)
         return self._journal
 
     def end(self) -> None:

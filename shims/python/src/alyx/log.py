@@ -73,7 +73,10 @@ class Journal:
             line.add(tail)
 
     def close(self) -> None:
-        """Sends unfinished lines and the count of dropped entries."""
+        """Sends unfinished lines and the count of dropped entries.
+
+        What is written later belongs to no invocation any more.
+        """
         with self._lock:
             for source, line in self._lines.items():
                 if line:
@@ -81,6 +84,7 @@ class Journal:
             if self._dropped:
                 self._notify(f'"entries":[],"dropped":{self._dropped}')
                 self._dropped = 0
+            self._inv = ""
 
     def _cut(self, text: str) -> str:
         return cut(text, self._limits.entry)

@@ -129,10 +129,10 @@ class Peer:
             self._fail(None, "INVALID_REQUEST", "a frame holds one JSON object")
         elif "method" in message:
             self._receive_call(message)
-        elif "result" in message or "error" in message:
+        elif message.keys() & {"id", "result", "error"}:
             self._receive_reply(message)
         else:
-            self._fail(None, "INVALID_REQUEST", "no method, no result, no error")
+            self._fail(None, "INVALID_REQUEST", "no method, and no answer either")
 
     def _receive_call(self, message: dict[str, Any]) -> None:
         id = message.get("id")

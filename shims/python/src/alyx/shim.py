@@ -122,7 +122,7 @@ class Shim:
 
     def _late_failure(self, text: str) -> None:
         speaker = current.get()
-        inv = None if speaker is None else speaker.id
+        inv = None if speaker is None or speaker.ended else speaker.id
         Journal(self._peer.send_now, inv, self._limits).write("error", text)
 
     # -- load ------------------------------------------------------------
