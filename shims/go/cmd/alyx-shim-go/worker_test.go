@@ -103,6 +103,10 @@ func TestLoadFailuresLeaveABlankWorker(t *testing.T) {
 	if m.Error == nil || m.Error.Code != wire.CodeUnknownFunction {
 		t.Fatalf("invoke in a blank worker: %+v", m)
 	}
+	m, _ = h.answer(h.request("invoke", `{"revision":"r"}`))
+	if m.Error == nil || m.Error.Code != wire.CodeInvalidParams {
+		t.Fatalf("invoke without a function: %+v", m)
+	}
 	h.load()
 }
 

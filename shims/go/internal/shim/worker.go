@@ -76,8 +76,9 @@ func (w *Worker) methods() wire.Methods {
 // right behind it finds it, and runs it on a goroutine of its own.
 func (w *Worker) invoke(id int64, params []byte) {
 	held := w.held.Load()
-	if held == nil {
-		w.peer.Fail(id, wire.NewError(wire.CodeUnknownFunction, "no function is loaded in this worker"))
+	if held == nil { // answered here and now: the next frame may replace this process
+		_, fault := decodeFor(&loadRequest{}, params)
+		w.peer.Fail(id, fault)
 		return
 	}
 	inv := &Invocation{ID: id, Env: held.env, log: w.newJournal(id)}
@@ -111,19 +112,26 @@ func (w *Worker) register(inv *Invocation) *wire.Error {
 // run is one invocation from its params to its answer.
 func (w *Worker) run(inv *Invocation, held *loadRequest, params []byte) {
 	defer w.active.Done()
-	call, err := decodeCall(params, time.Now())
-	switch {
-	case err != nil:
+	call, fault := decodeFor(held, params)
+	if fault != nil {
 		w.remove(inv)
-		w.peer.Fail(inv.ID, wire.NewError(wire.CodeInvalidParams, "invoke: "+err.Error()))
-		return
-	case call.Function != held.function || call.Revision != held.revision:
-		w.remove(inv)
-		w.peer.Fail(inv.ID, notLoaded(call.Function, call.Revision))
+		w.peer.Fail(inv.ID, fault)
 		return
 	}
 	inv.Call = call
 	w.handle(inv)
+}
+
+// decodeFor decodes a call that must be for the function held.
+func decodeFor(held *loadRequest, params []byte) (*Call, *wire.Error) {
+	call, err := decodeCall(params, time.Now())
+	switch {
+	case err != nil:
+		return nil, wire.NewError(wire.CodeInvalidParams, "invoke: "+err.Error())
+	case call.Function != held.function || call.Revision != held.revision:
+		return nil, notLoaded(call.Function, call.Revision)
+	}
+	return call, nil
 }
 
 var leftByGoexit = wire.NewError(wire.CodeFunction, "the handler called runtime.Goexit")

@@ -16,6 +16,8 @@ const (
 	// copyLimit is the largest frame that waits for others; a larger one would
 	// cost more to copy than a system call.
 	copyLimit = 64 << 10
+	// fairShare is how many batches a sender writes before it may go on.
+	fairShare = 16
 	// stuckAfter is how long one write may block before the host is dead.
 	stuckAfter = 10 * time.Second
 )
@@ -95,13 +97,22 @@ func (w *writer) put(frame []byte) (batch uint64) {
 		w.mu.Lock()
 	}
 	w.drain()
-	w.busy = false
 	return 0
 }
 
-// drain writes what has gathered until nothing has. Called with mu held.
+// drain writes what has gathered until nothing has, and ends the turn. Who has
+// done its share, the reader perhaps, leaves the rest to a goroutine. Called
+// with mu held.
 func (w *writer) drain() {
-	for len(w.pending) > 0 && w.err == nil {
+	for batches := 0; len(w.pending) > 0 && w.err == nil; batches++ {
+		if batches == fairShare {
+			go func() {
+				w.mu.Lock()
+				defer w.mu.Unlock()
+				w.drain()
+			}()
+			return
+		}
 		batch := w.pending
 		w.pending, w.spare = w.spare[:0], nil
 		w.taken++
@@ -111,6 +122,7 @@ func (w *writer) drain() {
 			w.spare = batch
 		}
 	}
+	w.busy = false
 }
 
 // write lets go of mu while the bytes move.
