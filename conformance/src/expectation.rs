@@ -3,6 +3,7 @@
 //! Each takes the frames it is about and leaves the others, so that answers and logs may come in
 //! any order relative to each other. Part of `player`; knows nothing of what was sent.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -55,14 +56,16 @@ impl Player<'_> {
         let Some(id) = answer.get("id").and_then(Value::as_u64).filter(|id| *id < OWN_IDS) else {
             return;
         };
-        if let Some(output) = answer.pointer("/result/output") {
-            self.played.outputs.push(json!({"id": id, "output": output}));
-        } else if let Some(error) = answer.get("error") {
-            let data = |name: &str| error.get("data").and_then(|data| data.get(name));
-            self.played.outputs.push(json!({
-                "id": id, "error": error["code"], "code": data("code"), "details": data("details"),
-            }));
-        }
+        let told = match (answer.pointer("/result/output"), answer.get("error")) {
+            (Some(output), _) => canonical(output),
+            (None, Some(error)) => {
+                let data = |name: &str| error.get("data").and_then(|data| data.get(name));
+                let (code, details) = (data("code"), data("details"));
+                canonical(&json!({"error": error["code"], "code": code, "details": details}))
+            }
+            (None, None) => return,
+        };
+        self.played.outputs.push(format!("{id}: {told}"));
     }
 
     pub(crate) async fn expect_none(&mut self, pattern: &Value, during: Duration) -> Outcome {
@@ -94,7 +97,8 @@ impl Player<'_> {
         let wanted = logs.entries.as_array().map_or(usize::MAX, Vec::len);
         let mut frames: Vec<Received> = Vec::new();
         loop {
-            let more = self.host.inbox.take_all(|frame| is_log_of(logs.inv, &frame.value));
+            let log = Address::Call("log".into());
+            let more = self.host.inbox.take_all(&log, |frame| is_of_inv(logs.inv, frame));
             frames.extend(more);
             let answered = logs.inv.and_then(|inv| self.host.inbox.answer_index(inv));
             let enough = logs.live && entries_of(&frames).len() >= wanted;
@@ -165,9 +169,8 @@ impl Player<'_> {
     }
 }
 
-fn is_log_of(inv: Option<u64>, message: &Value) -> bool {
-    message.get("method").and_then(Value::as_str) == Some("log")
-        && message.pointer("/params/inv").and_then(Value::as_u64) == inv
+fn is_of_inv(inv: Option<u64>, log: &Received) -> bool {
+    log.value.pointer("/params/inv").and_then(Value::as_u64) == inv
 }
 
 fn entries_of(frames: &[Received]) -> Vec<Value> {
@@ -190,4 +193,37 @@ fn judge_logs(logs: &Logs, frames: &[Received]) -> Outcome {
         return Ok(());
     }
     Err(Box::new(Failure::mismatch(&pattern, &got, &differences)))
+}
+
+/// Longest text of an output in a report; a longer one is told by its beginning and a hash.
+const TOLD: usize = 1000;
+
+/// JSON with members in the order of their names.
+fn canonical(value: &Value) -> String {
+    let text = sorted(value);
+    if text.len() <= TOLD {
+        return text;
+    }
+    let mut hasher = DefaultHasher::new();
+    text.hash(&mut hasher);
+    let start: String = text.chars().take(80).collect();
+    format!("{start} …[{} bytes, hash {:016x}]", text.len(), hasher.finish())
+}
+
+fn sorted(value: &Value) -> String {
+    match value {
+        Value::Array(items) => {
+            let items: Vec<String> = items.iter().map(sorted).collect();
+            format!("[{}]", items.join(","))
+        }
+        Value::Object(members) => {
+            let mut members: Vec<_> = members.iter().collect();
+            members.sort_by_key(|(name, _)| *name);
+            let members = members
+                .into_iter()
+                .map(|(name, value)| format!("{}:{}", Value::from(name.as_str()), sorted(value)));
+            format!("{{{}}}", members.collect::<Vec<_>>().join(","))
+        }
+        other => other.to_string(),
+    }
 }

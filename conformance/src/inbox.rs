@@ -3,7 +3,7 @@
 //! The reader never waits for the player, so a shim that floods cannot block on us; a shim that
 //! sends more than a case can need is cut off. Knows nothing of what a frame should say.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use alyx_protocol::{CodecError, Decoded, FrameCodec};
@@ -42,7 +42,7 @@ pub enum Event {
 }
 
 /// Which frames a step is about.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Address {
     /// The answer to a request; none for `"id": null`.
     Answer(Option<u64>),
@@ -62,10 +62,6 @@ impl Address {
             None => Address::Answer(pattern.get("id").and_then(Value::as_u64)),
         }
     }
-
-    fn is_of(&self, message: &Value) -> bool {
-        *self == Address::Anything || *self == Address::of(message)
-    }
 }
 
 /// Frames that have come and have not been asked for.
@@ -73,7 +69,7 @@ impl Address {
 pub struct Inbox {
     events: mpsc::Receiver<Raw>,
     reader: JoinHandle<()>,
-    waiting: Vec<Received>,
+    waiting: BTreeMap<Address, VecDeque<Received>>,
     answers: BTreeMap<u64, usize>,
     count: usize,
     closed: bool,
@@ -94,7 +90,7 @@ impl Inbox {
         Inbox {
             events,
             reader,
-            waiting: Vec::new(),
+            waiting: BTreeMap::new(),
             answers: BTreeMap::new(),
             count: 0,
             closed: false,
@@ -128,23 +124,33 @@ impl Inbox {
 
     /// Keeps a frame until a step asks for it.
     pub fn keep(&mut self, frame: Received) {
-        if let Address::Answer(Some(id)) = Address::of(&frame.value) {
+        let address = Address::of(&frame.value);
+        if let Address::Answer(Some(id)) = address {
             self.answers.entry(id).or_insert(frame.index);
         }
-        self.waiting.push(frame);
+        self.waiting.entry(address).or_default().push_back(frame);
     }
 
     /// Takes the oldest kept frame with this address.
     pub fn take(&mut self, address: &Address) -> Option<Received> {
-        let at = self.waiting.iter().position(|frame| address.is_of(&frame.value))?;
-        Some(self.waiting.remove(at))
+        if *address != Address::Anything {
+            return self.waiting.get_mut(address)?.pop_front();
+        }
+        let oldest = |queue: &&mut VecDeque<Received>| queue.front().map(|frame| frame.index);
+        let queues = self.waiting.values_mut().filter(|queue| !queue.is_empty());
+        queues.min_by_key(oldest)?.pop_front()
     }
 
-    /// Takes every kept frame that `wanted` picks, oldest first.
-    pub fn take_all(&mut self, wanted: impl Fn(&Received) -> bool) -> Vec<Received> {
-        let (taken, left) = std::mem::take(&mut self.waiting).into_iter().partition(|f| wanted(f));
-        self.waiting = left;
-        taken
+    /// Takes the kept frames with this address that `wanted` picks, oldest first.
+    pub fn take_all(
+        &mut self,
+        address: &Address,
+        wanted: impl Fn(&Received) -> bool,
+    ) -> Vec<Received> {
+        let Some(queue) = self.waiting.get_mut(address) else { return Vec::new() };
+        let (taken, left) = std::mem::take(queue).into_iter().partition(|frame| wanted(frame));
+        *queue = left;
+        Vec::from_iter::<VecDeque<Received>>(taken)
     }
 
     /// Place of the answer to `id` in the order of arrival, once it has come.
@@ -153,9 +159,9 @@ impl Inbox {
         self.answers.get(&id).copied()
     }
 
-    #[must_use]
-    pub fn waiting(&self) -> &[Received] {
-        &self.waiting
+    /// The kept frames by address.
+    pub fn waiting(&self) -> impl Iterator<Item = &Received> {
+        self.waiting.values().flatten()
     }
 
     #[must_use]

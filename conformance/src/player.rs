@@ -36,8 +36,8 @@ pub struct Played {
     pub process_output: String,
     /// `runtime` of the shim's `hello`.
     pub runtime: Option<Value>,
-    /// What invocations answered, to compare runtimes with each other.
-    pub outputs: Vec<Value>,
+    /// What invocations answered, as text that is the same for the same JSON.
+    pub outputs: Vec<String>,
 }
 
 /// Plays `case`. Every path ends within the patience of a case.

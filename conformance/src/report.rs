@@ -50,7 +50,7 @@ pub struct CaseResult {
     pub process_output: String,
     /// What invocations answered, where runtimes must agree.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub outputs: Vec<Value>,
+    pub outputs: Vec<String>,
 }
 
 /// A whole run.
