@@ -137,6 +137,9 @@ async fn local(config: &Config, options: &Invoke, input: Bytes) -> Result<(), Fa
                 .map_err(Failure::failed)?;
             let request_id = Uuid::now_v7().to_string();
             let request = invoker::Request { request_id, trigger, auth: None, trace: None, input };
+            if let Ok(pool) = host.invoker.pool().runtime(&function.runtime) {
+                pool.prepare(&function).await;
+            }
             host.invoker.invoke(function, request).await.result.map_err(|e| ApiError::of(&e, true))
         }
         (Err(error), _) => Err(error),

@@ -6,6 +6,7 @@ use clap::Args;
 use comfy_table::{Table, presets};
 use futures_util::StreamExt;
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use crate::cli::{ConfigFile, Failure};
 use crate::config::Config;
@@ -66,13 +67,14 @@ async fn status(
     if no_load {
         return row("not checked", String::new());
     }
-    let patience =
-        tokio::time::Instant::now() + function.timeout + config.functions.pool.queue_timeout;
     let pool = match host.invoker.pool().runtime(&function.runtime) {
         Ok(pool) => pool.clone(),
         Err(refusal) => return row("disabled", refusal.to_string()),
     };
-    match pool.checkout(function, patience).await {
+    // However long a build takes, it is no reason to call the function broken.
+    pool.prepare(function).await;
+    let patience = config.functions.pool.queue_timeout + function.timeout;
+    match pool.checkout(function, Instant::now() + patience).await {
         Ok(_) => row("ok", String::new()),
         Err(Refusal::Load(fault)) => {
             let place = fault.place().map(|place| format!("{place}: ")).unwrap_or_default();

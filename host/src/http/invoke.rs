@@ -1,15 +1,17 @@
 //! `POST /api/functions/{name}`: from a request to a call, and from its outcome to an answer.
 
+use std::borrow::Cow;
 use std::fmt::Write;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::extract::{RawPathParams, Request, State};
+use axum::extract::{Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Response, header};
 use bytes::Bytes;
+use percent_encoding::percent_decode_str;
 use uuid::Uuid;
 
 use crate::http::error::ApiError;
@@ -24,23 +26,25 @@ const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 const REQUEST_ID_LENGTH: usize = 128;
 
 /// Calls a function.
-pub(crate) async fn invoke(
-    State(app): State<Arc<App>>,
-    path: RawPathParams,
-    request: Request,
-) -> Response<Body> {
-    let name = path.iter().find(|(key, _)| *key == "name").map_or("", |(_, value)| value);
+pub(crate) async fn invoke(State(app): State<Arc<App>>, request: Request) -> Response<Body> {
     let (parts, body) = request.into_parts();
+    let name = name(parts.uri.path());
     let request_id = request_id(&parts.headers);
-    let (answer, timing) = match call(&app, name, &parts, body, request_id.clone()).await {
+    let (answer, timing) = match call(&app, &name, &parts, body, request_id.clone()).await {
         Ok(Outcome { result: Ok(value), timing }) => (success(value), timing),
         Ok(Outcome { result: Err(error), timing }) => {
-            log(&error, &request_id, name);
+            log(&error, &request_id, &name);
             (ApiError::of(&error, app.verbose).into_http(), timing)
         }
         Err(error) => (error.into_http(), Timing::default()),
     };
     with_headers(answer, request_id, &timing)
+}
+
+/// The last segment of the path, decoded. Bytes that are no text make a name nobody has.
+fn name(path: &str) -> Cow<'_, str> {
+    let segment = path.rsplit_once('/').map_or(path, |(_, last)| last);
+    percent_decode_str(segment).decode_utf8_lossy()
 }
 
 async fn call(

@@ -159,6 +159,12 @@ impl RuntimePool {
         self.act(|state, now| state.want_blanks(self.rules.min_warm, now));
     }
 
+    /// Builds what has to be built before the function can be loaded, however long that takes. A
+    /// fault is told when the function is called.
+    pub async fn prepare(&self, function: &Function) {
+        let _told_when_called = self.runtime.loadable(function).await;
+    }
+
     /// True when the blanks that were asked for are there, or in use.
     #[must_use]
     pub fn ready(&self) -> bool {

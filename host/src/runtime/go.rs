@@ -4,9 +4,10 @@
 //! limits, and where its binaries are kept: one per revision.
 
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{Output, Stdio};
 use std::time::Duration;
 
+use rustix::process::{Pid, Signal};
 use serde::Deserialize;
 use tokio::process::Command;
 use tokio::sync::{Mutex, OnceCell};
@@ -85,7 +86,7 @@ impl GoToolchain {
         command.args(["build", "-trimpath", "-o"]).arg(&fresh).arg("./cmd/alyx-shim-go");
         command.current_dir(&self.sources);
         let failed = |why: &str| Unavailable(format!("the Go shim does not build: {why}"));
-        match tokio::time::timeout(PATIENCE, command.output()).await {
+        match tokio::time::timeout(PATIENCE, output(command)).await {
             Ok(Ok(output)) if output.status.success() => {}
             Ok(Ok(output)) => return Err(failed(String::from_utf8_lossy(&output.stderr).trim())),
             Ok(Err(e)) => return Err(failed(&e.to_string())),
@@ -122,7 +123,7 @@ impl GoToolchain {
         command.arg("build").arg("--source").arg(entry).arg("--root").arg(root);
         command.arg("--out").arg(&binary).arg("--shim").arg(&self.sources);
         command.arg("--cache").arg(self.cache.join("build"));
-        let output = match tokio::time::timeout(PATIENCE, command.output()).await {
+        let output = match tokio::time::timeout(PATIENCE, output(command)).await {
             Ok(Ok(output)) => output,
             Ok(Err(e)) => return Err(fault("build", format!("the build did not start: {e}"))),
             Err(_) => {
@@ -153,5 +154,22 @@ impl GoToolchain {
             .stderr(Stdio::piped())
             .kill_on_drop(true);
         command
+    }
+}
+
+/// Runs a command to its end. Dropped before that, it takes all it has started with it.
+async fn output(mut command: Command) -> std::io::Result<Output> {
+    let child = command.process_group(0).spawn()?;
+    let _group = Group(child.id().and_then(|id| Pid::from_raw(id.cast_signed())));
+    child.wait_with_output().await
+}
+
+struct Group(Option<Pid>);
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        if let Some(group) = self.0 {
+            let _already_gone = rustix::process::kill_process_group(group, Signal::KILL);
+        }
     }
 }

@@ -140,8 +140,6 @@ fn prepare(pool: &Arc<RuntimePool>, registry: &Registry) {
     let mine = registry.iter().filter(|f| f.runtime == *runtime && f.problem.is_none());
     for function in mine {
         let (pool, function) = (pool.clone(), function.clone());
-        tokio::spawn(async move {
-            let _told_when_called = pool.runtime.loadable(&function).await;
-        });
+        tokio::spawn(async move { pool.prepare(&function).await });
     }
 }
