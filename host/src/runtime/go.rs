@@ -60,6 +60,9 @@ impl GoToolchain {
         env.push(("GOFLAGS".into(), "-mod=mod".into()));
         let sources = source.shims.join("go");
         let cache = source.cache.join("go");
+        // Where the shim's build verb keeps compiled packages as well.
+        let compiled = cache.join("build/go-build");
+        env.push(("GOCACHE".into(), compiled.to_string_lossy().into_owned()));
         GoToolchain {
             go: go.program.clone(),
             sources,
@@ -83,7 +86,10 @@ impl GoToolchain {
         }
         let fresh = binary.with_extension(std::process::id().to_string());
         let mut command = self.command(&self.go);
-        command.args(["build", "-trimpath", "-o"]).arg(&fresh).arg("./cmd/alyx-shim-go");
+        command
+            .args(["build", "-trimpath", "-ldflags=-s -w", "-o"])
+            .arg(&fresh)
+            .arg("./cmd/alyx-shim-go");
         command.current_dir(&self.sources);
         let failed = |why: &str| Unavailable(format!("the Go shim does not build: {why}"));
         match tokio::time::timeout(PATIENCE, output(command)).await {

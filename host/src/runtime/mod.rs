@@ -61,6 +61,8 @@ pub struct Source<'a> {
     pub cache: &'a Path,
     /// Processors a worker may use.
     pub cpus: f64,
+    /// Bytes a worker may use.
+    pub memory: u64,
     /// What of the host's environment a toolchain needs: its home and its caches.
     pub toolchain_env: &'a [(String, String)],
 }
@@ -101,6 +103,8 @@ impl Runtime {
             (None, "go") => {
                 let go = probe::go(source.path).await?;
                 env.push(("GOMAXPROCS".into(), (source.cpus.ceil().max(1.0) as u64).to_string()));
+                // Room for what is not the Go heap; the shim collects less often below it.
+                env.push(("GOMEMLIMIT".into(), (source.memory / 4 * 3).to_string()));
                 let toolchain = GoToolchain::new(&go, &source);
                 (go.version, Kind::Go(toolchain))
             }

@@ -105,7 +105,8 @@ async fn find_all<'a>(
         }
         let command = runtime.command.as_deref();
         let cpus = config.functions.pool.cpu_limit;
-        let source = Source { name, command, path, shims, cache, cpus, toolchain_env };
+        let memory = config.functions.pool.memory_limit;
+        let source = Source { name, command, path, shims, cache, cpus, memory, toolchain_env };
         (name.as_str(), Some(Runtime::find(source).await))
     });
     join_all(found).await
