@@ -83,10 +83,14 @@ def test_a_number_of_5000_digits_is_no_error() -> None:
     ],
 )
 def test_a_value_survives_encoding(value: Any) -> None:
-    text = codec.encode(value)
-    assert text.isascii()
-    assert codec.decode(text.encode()) == value
-    assert text == json.dumps(value, separators=(",", ":"))
+    payload = codec.frame(codec.encode(value))[codec.HEADER_SIZE :]
+    assert codec.decode(payload) == value
+
+
+def test_text_takes_no_more_room_than_its_utf8() -> None:
+    assert codec.frame(codec.encode("Böcke"))[codec.HEADER_SIZE :] == '"Böcke"'.encode()
+    escaped = codec.frame(codec.encode("a\\\ud800"))[codec.HEADER_SIZE :]
+    assert escaped == b'"a\\\\\\ud800"'
 
 
 def cycle() -> list[object]:

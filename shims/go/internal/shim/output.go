@@ -79,7 +79,8 @@ func describeUnserialisable(output any, err error) string {
 			return v.CanFloat() && (math.IsNaN(v.Float()) || math.IsInf(v.Float(), 0))
 		}
 	case errors.As(err, &unsupported):
-		return "result: a value that contains itself (" + unsupported.Value.Type().String() + ") cannot be written as JSON"
+		path := findCycle(reflect.ValueOf(output), "result", map[uintptr]bool{})
+		return fmt.Sprintf("%s: a value that contains itself (%s) cannot be written as JSON", path, unsupported.Value.Type())
 	default: // a MarshalJSON of the function's
 		return "result: " + err.Error()
 	}
@@ -106,29 +107,52 @@ func findIn(v reflect.Value, path string, matches func(reflect.Value) bool, dept
 	if matches(v) {
 		return path
 	}
+	return findBelow(v, path, func(child reflect.Value, path string) string {
+		return findIn(child, path, matches, depth+1)
+	})
+}
+
+// findCycle returns the path of the first value that contains itself.
+func findCycle(v reflect.Value, path string, above map[uintptr]bool) string {
+	switch v.Kind() {
+	case reflect.Map, reflect.Pointer, reflect.Slice:
+		at := v.Pointer()
+		if above[at] && at != 0 {
+			return path
+		}
+		above[at] = true
+		defer delete(above, at)
+	}
+	return findBelow(v, path, func(child reflect.Value, path string) string {
+		return findCycle(child, path, above)
+	})
+}
+
+// findBelow asks look of each value that v holds, and returns its first answer.
+func findBelow(v reflect.Value, path string, look func(reflect.Value, string) string) string {
 	switch v.Kind() {
 	case reflect.Interface, reflect.Pointer:
-		return findIn(v.Elem(), path, matches, depth+1)
+		return look(v.Elem(), path)
 	case reflect.Slice, reflect.Array:
 		for i := range v.Len() {
-			if found := findIn(v.Index(i), fmt.Sprintf("%s[%d]", path, i), matches, depth+1); found != "" {
+			if found := look(v.Index(i), fmt.Sprintf("%s[%d]", path, i)); found != "" {
 				return found
 			}
 		}
 	case reflect.Map:
 		for it := v.MapRange(); it.Next(); {
-			if found := findIn(it.Value(), fmt.Sprintf("%s.%v", path, it.Key()), matches, depth+1); found != "" {
+			if found := look(it.Value(), fmt.Sprintf("%s.%v", path, it.Key())); found != "" {
 				return found
 			}
 		}
 	case reflect.Struct:
-		return findInStruct(v, path, matches, depth)
+		return findInStruct(v, path, look)
 	}
 	return ""
 }
 
 // findInStruct skips what encoding/json skips.
-func findInStruct(v reflect.Value, path string, matches func(reflect.Value) bool, depth int) string {
+func findInStruct(v reflect.Value, path string, look func(reflect.Value, string) string) string {
 	for i := range v.NumField() {
 		field := v.Type().Field(i)
 		name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
@@ -138,7 +162,7 @@ func findInStruct(v reflect.Value, path string, matches func(reflect.Value) bool
 		if name == "" {
 			name = field.Name
 		}
-		if found := findIn(v.Field(i), path+"."+name, matches, depth+1); found != "" {
+		if found := look(v.Field(i), path+"."+name); found != "" {
 			return found
 		}
 	}

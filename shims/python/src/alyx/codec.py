@@ -23,8 +23,11 @@ MAX_LENGTH = 0xFFFFFF
 
 
 def frame(text: str) -> bytes:
-    """Puts a header before one JSON text; `encode` makes nothing but ASCII."""
-    payload = text.encode("ascii")
+    """Puts a header before one JSON text.
+
+    A lone surrogate has no UTF-8 form, but the error handler's is its JSON escape.
+    """
+    payload = text.encode("utf-8", "backslashreplace")
     return _HEADER.pack(len(payload)) + payload
 
 
@@ -134,17 +137,19 @@ def _refuse_type(value: object) -> Any:
 
 
 def _build_encoder() -> Callable[[object], str]:
-    """The standard encoder, built once: strict numbers, ASCII only, compact.
+    """The standard encoder, built once: strict numbers, compact.
 
-    ASCII only, because a lone surrogate has no UTF-8 form but has an escape.
     Cycles end as RecursionError, which costs nothing while there are none.
     """
     make = getattr(_json_encoder, "c_make_encoder", None)
     if make is None:
         return json.JSONEncoder(
-            allow_nan=False, check_circular=False, separators=(",", ":")
+            allow_nan=False,
+            check_circular=False,
+            ensure_ascii=False,
+            separators=(",", ":"),
         ).encode
-    escape = _json_encoder.encode_basestring_ascii
+    escape = _json_encoder.encode_basestring
     chunks = make(None, _refuse_type, escape, None, ":", ",", False, False, False)
     join = "".join
 
