@@ -20,7 +20,7 @@ use crate::http::{App, input, trigger};
 use crate::invocation::TraceContext;
 use crate::invoker::{self, InvokeError, Outcome, Timing};
 
-const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 /// Longest request id that is taken over from a caller.
 const REQUEST_ID_LENGTH: usize = 128;
@@ -29,7 +29,7 @@ const REQUEST_ID_LENGTH: usize = 128;
 pub(crate) async fn invoke(State(app): State<Arc<App>>, request: Request) -> Response<Body> {
     let (parts, body) = request.into_parts();
     let name = name(parts.uri.path());
-    let request_id = request_id(&parts.headers);
+    let request_id = request_id(parts.headers.get(REQUEST_ID));
     let (answer, timing) = match call(&app, &name, &parts, body, request_id.clone()).await {
         Ok(Outcome { result: Ok(value), timing }) => (success(value), timing),
         Ok(Outcome { result: Err(error), timing }) => {
@@ -77,8 +77,8 @@ async fn call(
 }
 
 /// The caller's id when it is short and plain, else a new one.
-fn request_id(headers: &HeaderMap) -> String {
-    let given = headers.get(REQUEST_ID).and_then(|value| value.to_str().ok());
+pub(crate) fn request_id(given: Option<&HeaderValue>) -> String {
+    let given = given.and_then(|value| value.to_str().ok());
     let fit = |id: &&str| {
         !id.is_empty() && id.len() <= REQUEST_ID_LENGTH && id.bytes().all(|b| b.is_ascii_graphic())
     };
@@ -99,7 +99,7 @@ fn success(value: Bytes) -> Response<Body> {
     answer
 }
 
-fn with_headers(mut answer: Response<Body>, request_id: String, timing: &Timing) -> Response<Body> {
+pub(crate) fn with_headers(mut answer: Response<Body>, request_id: String, timing: &Timing) -> Response<Body> {
     let headers = answer.headers_mut();
     if let Ok(id) = HeaderValue::try_from(request_id) {
         headers.insert(REQUEST_ID, id);

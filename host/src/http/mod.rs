@@ -15,7 +15,8 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::State;
+use axum::extract::{Request, State};
+use axum::http::header::ACCESS_CONTROL_ALLOW_METHODS;
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
@@ -23,7 +24,7 @@ use axum::routing::{get, post};
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
 use crate::http::error::ApiError;
-use crate::invoker::Invoker;
+use crate::invoker::{Invoker, Timing};
 use crate::metrics::Metrics;
 
 /// What the routes share.
@@ -62,19 +63,20 @@ pub fn router(app: Arc<App>, cors: &Cors) -> Router {
         .fallback(|| async { ApiError::not_found() })
         .method_not_allowed_fallback(|| async { ApiError::method_not_allowed() })
         .layer(cors_layer(cors))
-        .layer(from_fn_with_state(app.clone(), count))
+        .layer(from_fn_with_state(app.clone(), finish))
         .with_state(app)
 }
 
-async fn count(
-    State(app): State<Arc<App>>,
-    request: axum::extract::Request,
-    next: Next,
-) -> Response {
+/// What every answer has, whoever made it: an id, timings, and a place in the metrics.
+async fn finish(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+    let given = request.headers().get(invoke::REQUEST_ID).cloned();
     let mut answer = next.run(request).await;
-    if answer.status() == StatusCode::OK
-        && answer.headers().contains_key("access-control-allow-methods")
-    {
+    if !answer.headers().contains_key(invoke::REQUEST_ID) {
+        let request_id = invoke::request_id(given.as_ref());
+        answer = invoke::with_headers(answer, request_id, &Timing::default());
+    }
+    // A preflight has nothing to say beyond its headers.
+    if answer.headers().contains_key(ACCESS_CONTROL_ALLOW_METHODS) {
         *answer.status_mut() = StatusCode::NO_CONTENT;
     }
     app.metrics.http(answer.status().as_u16());

@@ -96,7 +96,8 @@ async fn find_all<'a>(
         .iter()
         .filter_map(|name| Some(((*name).to_owned(), variable(name)?.to_owned())))
         .collect();
-    let used = |name: &str| registry.iter().any(|function| function.runtime == name);
+    let enabled = config.functions.enabled;
+    let used = |name: &str| enabled && registry.iter().any(|function| function.runtime == name);
     let runtimes = config.functions.runtimes.iter().filter(|(name, _)| used(name));
     let (path, toolchain_env) = (&path, &toolchain_env);
     let found = runtimes.map(|(name, runtime)| async move {
