@@ -183,3 +183,21 @@ pub async fn set_up(commands: &[Vec<String>]) -> Result<(), String> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_report_of_prepare_becomes_the_answer_of_a_shim() {
+        let details = json!({"kind": "syntax", "file": "/f/a.go", "line": 4});
+        let full = json!({"message": "m", "details": details});
+        let bare = json!({"ok": false, "error": {"message": "m", "kind": "syntax", "file": "/f/a.go", "line": 4}});
+        for report in [full, bare] {
+            let error = load_error(report);
+            assert_eq!(error["code"], -32023);
+            assert_eq!(error["message"], "m");
+            assert_eq!(error["data"]["details"], details);
+        }
+    }
+}

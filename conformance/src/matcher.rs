@@ -253,3 +253,6 @@ fn check_operators(members: &Map<String, Value>) -> Result<(), String> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

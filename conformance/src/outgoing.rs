@@ -261,3 +261,67 @@ pub fn with_generated(pattern: &Value) -> Value {
         other => other.clone(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check_whole(written: Value, sent: Value) {
+        let locate = |name: &str| Ok(format!("/fixtures/{name}"));
+        assert_eq!(whole(&written, &locate), Ok(sent));
+    }
+
+    #[test]
+    fn a_message_gets_what_every_message_has() {
+        check_whole(
+            json!({"id": 1, "method": "a"}),
+            json!({"jsonrpc": "2.0", "id": 1, "method": "a"}),
+        );
+        check_whole(json!({"jsonrpc": null, "id": 1}), json!({"id": 1}));
+        check_whole(
+            json!({"cancel": 7}),
+            json!({"jsonrpc": "2.0", "method": "cancel", "params": {"id": 7, "reason": "client"}}),
+        );
+    }
+
+    #[test]
+    fn a_fixture_becomes_a_path() {
+        let locate = |name: &str| Ok(format!("/fixtures/{name}"));
+        let sent = whole(&json!({"load": {"id": 1, "fixture": "probe"}}), &locate).unwrap();
+        assert_eq!(sent["params"]["path"], "/fixtures/probe");
+        assert_eq!(sent["params"]["function"], "probe");
+        assert_eq!(sent["params"].get("fixture"), None);
+    }
+
+    #[test]
+    fn generated_values_and_escapes_are_spelt_out() {
+        check_whole(
+            json!({"id": 1, "a": {"$text": ["ab", 2]}, "b": {"$nest": [2, 0]}, "$$c": "$$d"}),
+            json!({"jsonrpc": "2.0", "id": 1, "a": "abab", "b": [[0]], "$c": "$d"}),
+        );
+        assert!(check_message(&json!({"id": 1, "a": "$oops"})).is_err());
+        assert!(check_message(&json!({"invoke": {"ops": []}})).is_err());
+    }
+
+    #[test]
+    fn bytes_are_split_as_the_step_says() {
+        let chunks = |first: &[usize], rest| Split { first: first.to_vec(), rest };
+        assert_eq!(chunks(&[], None).chunks(b"abcde"), [b"abcde"]);
+        assert_eq!(chunks(&[1, 2], None).chunks(b"abcde"), [&b"a"[..], b"bc", b"de"]);
+        assert_eq!(chunks(&[1], Some(3)).chunks(b"abcde"), [&b"a"[..], b"bcd", b"e"]);
+        assert_eq!(chunks(&[9], None).chunks(b"abc"), [b"abc"]);
+    }
+
+    #[test]
+    fn raw_pieces_say_exactly_what_is_sent() {
+        let bytes = |piece: Value| {
+            let piece: Piece = serde_json::from_value(piece).unwrap();
+            piece.bytes(|message| Ok(message.clone())).unwrap()
+        };
+        assert_eq!(bytes(json!({"hex": "00 ff 7B"})), [0, 0xff, b'{']);
+        assert_eq!(bytes(json!({"header": {"kind": 7, "len": 258}})), [7, 0, 1, 2]);
+        assert_eq!(bytes(json!({"frame": "ab"})), [0, 0, 0, 2, b'a', b'b']);
+        assert_eq!(bytes(json!({"fill": {"byte": "20", "count": 3}})), b"   ");
+    }
+}

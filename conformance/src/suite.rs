@@ -221,3 +221,41 @@ fn named(message: &Value, names: &mut BTreeSet<String>) {
         _ => {}
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_repeat_is_spelt_out_with_its_number() {
+        let step = json!({"repeat": {"from": 1, "to": 2, "steps": [{"ping": "$i", "x": "n${i}"}]}});
+        let flat = repeated(vec![json!({"ping": 9}), step]).unwrap();
+        let expected =
+            [json!({"ping": 9}), json!({"ping": 1, "x": "n1"}), json!({"ping": 2, "x": "n2"})];
+        assert_eq!(flat, expected);
+    }
+
+    #[test]
+    fn fixtures_are_found_wherever_a_case_names_them() {
+        let text = "
+- id: a/b
+  title: t
+  req: [REQ-X-1]
+  load: [one, {fixture: two}]
+  steps:
+    - load: {id: 1, fixture: three}
+    - sendRaw: {message: {load: {id: 2, fixture: four}}}
+    - send: {id: 3, method: load, params: {path: '$file:five'}}
+";
+        let cases = read_file("own.yaml", text).unwrap();
+        assert_eq!(fixtures_of(&cases), ["five", "four", "one", "three", "two"]);
+        assert!(cases[0].text.starts_with("- id: a/b\n  title: t"));
+    }
+
+    #[test]
+    fn two_cases_of_one_name_are_refused() {
+        let case = "- {id: a/b, title: t, req: [R], steps: [{ping: 1}]}\n";
+        let twice = read_file("own.yaml", &case.repeat(2)).unwrap();
+        assert!(matches!(without_doubles(twice), Err(SuiteError::Twice { id }) if id == "a/b"));
+    }
+}

@@ -46,7 +46,7 @@ pub(crate) struct RunArgs {
     /// Keep here what a runtime compiles, for later runs; default: nothing is kept
     #[arg(long, value_name = "DIR")]
     cache: Option<PathBuf>,
-    /// Cases at once; default: one for each core
+    /// Cases at once; default: two for each core, since most of a case is waiting
     #[arg(long, value_name = "N")]
     jobs: Option<usize>,
     /// Run all cases although a smoke case failed
@@ -157,7 +157,7 @@ async fn plan(
         cases,
         transports: args.transport.0.clone(),
         known,
-        jobs: args.jobs.unwrap_or(cores),
+        jobs: args.jobs.unwrap_or(2 * cores),
         keep_going: args.keep_going,
     })
 }
