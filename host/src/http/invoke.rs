@@ -99,7 +99,11 @@ fn success(value: Bytes) -> Response<Body> {
     answer
 }
 
-pub(crate) fn with_headers(mut answer: Response<Body>, request_id: String, timing: &Timing) -> Response<Body> {
+pub(crate) fn with_headers(
+    mut answer: Response<Body>,
+    request_id: String,
+    timing: &Timing,
+) -> Response<Body> {
     let headers = answer.headers_mut();
     if let Ok(id) = HeaderValue::try_from(request_id) {
         headers.insert(REQUEST_ID, id);

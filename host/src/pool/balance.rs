@@ -5,8 +5,8 @@
 
 use std::time::{Duration, Instant};
 
-use crate::pool::slot::{Census, Phase, Slot};
-use crate::pool::state::{Action, Actions, Key, State};
+use crate::pool::slot::{Census, Key, Phase, Slot};
+use crate::pool::state::{Action, Actions, State};
 
 /// A function that is served gets one more worker only when a call has waited this long: short
 /// bursts are cheaper to queue than to spread.

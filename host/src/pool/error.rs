@@ -3,14 +3,15 @@
 //! "Refused" means that nothing of the call has reached a worker; a [`CallError`] means that it
 //! had. Knows nothing of HTTP.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use alyx_protocol::RpcError;
 
-use crate::pool::worker::{Death, without_root};
 use crate::registry::function::Function;
 use crate::runtime::BuildFault;
+use crate::sandbox::Exit;
 
 /// Why a function could not be loaded. `file` is relative to the functions folder.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -93,4 +94,45 @@ pub enum CallError {
     TooLarge { size: usize, limit: usize },
     #[error("the worker broke the protocol: {0}")]
     Protocol(String),
+}
+
+/// Why the host ended a worker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KillReason {
+    /// A cancelled call was not answered within the grace.
+    Unresponsive,
+    /// It did not answer a ping while idle.
+    Silent,
+    /// It was asked to leave and did not.
+    Retired,
+}
+
+/// How a worker ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Death {
+    pub exit: Exit,
+    /// Set when it was the host's doing.
+    pub killed: Option<KillReason>,
+    /// Set when the connection broke the protocol.
+    pub protocol: Option<String>,
+}
+
+impl fmt::Display for Death {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.killed, &self.protocol) {
+            (Some(KillReason::Unresponsive), _) => {
+                f.write_str("killed because another call in it did not stop at its deadline")
+            }
+            (Some(KillReason::Silent), _) => f.write_str("killed because it did not answer a ping"),
+            (Some(KillReason::Retired), _) => f.write_str("stopped by the host"),
+            (None, Some(what)) => f.write_str(what),
+            (None, None) => write!(f, "{}", self.exit),
+        }
+    }
+}
+
+/// Paths of the functions folder become relative to it.
+pub(crate) fn without_root(text: &str, function: &Function) -> String {
+    let root = format!("{}/", function.root.display());
+    text.replace("file://", "").replace(&root, "")
 }

@@ -16,8 +16,8 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::invocation::Invocation;
 use crate::pool::RuntimePool;
-use crate::pool::error::CallError;
-use crate::pool::worker::{Context, Death, KillReason, Worker};
+use crate::pool::error::{CallError, Death, KillReason};
+use crate::pool::worker::{Context, Worker};
 use crate::rpc::peer;
 use crate::rpc::pending::{Answer, Call};
 use crate::sandbox::Exit;

@@ -28,8 +28,8 @@ use crate::invocation::Invocation;
 use crate::metrics::PoolMetrics;
 use crate::pool::error::Refusal;
 use crate::pool::lease::{Lease, Waited};
-use crate::pool::slot::Census;
-use crate::pool::state::{Action, Key, Rules, State};
+use crate::pool::slot::{Census, Key};
+use crate::pool::state::{Action, Rules, State};
 use crate::pool::worker::Worker;
 use crate::registry::function::Function;
 use crate::runtime::Runtime;
@@ -274,7 +274,7 @@ impl RuntimePool {
 
     fn kill_all(&self) {
         for worker in self.live.lock().values() {
-            worker.kill(worker::KillReason::Retired);
+            worker.kill(error::KillReason::Retired);
         }
     }
 

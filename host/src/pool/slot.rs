@@ -9,7 +9,9 @@ use std::time::Instant;
 
 use crate::pool::circuit::Circuit;
 use crate::pool::error::Fault;
-use crate::pool::state::Key;
+
+/// A function's revision, which differs from that of every other function.
+pub(crate) type Key = Arc<str>;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Phase {

@@ -11,7 +11,8 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use crate::pool::RuntimePool;
-use crate::pool::worker::{Death, KillReason, Tail, Worker, log_output};
+use crate::pool::error::{Death, KillReason};
+use crate::pool::worker::{Tail, Worker, log_output};
 use crate::rpc::listener::{Greeted, WorkerSocket};
 use crate::rpc::peer::{Peer, PeerClosed};
 use crate::sandbox::{LaunchSpec, Sandbox};

@@ -11,15 +11,12 @@ use std::time::{Duration, Instant};
 
 use crate::pool::circuit::Circuit;
 use crate::pool::error::{Fault, Refusal};
-use crate::pool::slot::{Phase, Route, Slot, Waiting, pick};
+use crate::pool::slot::{Key, Phase, Route, Slot, Waiting, pick};
 
 /// Calls of one function that may wait for a worker.
 const QUEUE: usize = 4096;
 /// Failed starts in a row after which waiting calls are told.
 const START_FAILURES: u32 = 3;
-
-/// A function's revision, which differs from that of every other function.
-pub(crate) type Key = Arc<str>;
 
 /// What the configuration asks of one runtime's pool.
 #[derive(Debug, Clone)]

@@ -4,7 +4,6 @@
 //! state machine.
 
 use std::collections::VecDeque;
-use std::fmt;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -16,7 +15,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
 use crate::invocation::Invocation;
-use crate::pool::error::Fault;
+use crate::pool::error::{Death, Fault, KillReason, without_root};
 use crate::registry::function::Function;
 use crate::rpc::peer::{Peer, PeerClosed};
 use crate::rpc::pending::Answer;
@@ -30,41 +29,6 @@ const EXIT_PATIENCE: Duration = Duration::from_millis(1000);
 
 /// What travels with each call: the invocation it is for, if it is for one.
 pub type Context = Option<Arc<Invocation>>;
-
-/// Why the host ended a worker.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum KillReason {
-    /// A cancelled call was not answered within the grace.
-    Unresponsive,
-    /// It did not answer a ping while idle.
-    Silent,
-    /// It was asked to leave and did not.
-    Retired,
-}
-
-/// How a worker ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Death {
-    pub exit: Exit,
-    /// Set when it was the host's doing.
-    pub killed: Option<KillReason>,
-    /// Set when the connection broke the protocol.
-    pub protocol: Option<String>,
-}
-
-impl fmt::Display for Death {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (self.killed, &self.protocol) {
-            (Some(KillReason::Unresponsive), _) => {
-                f.write_str("killed because another call in it did not stop at its deadline")
-            }
-            (Some(KillReason::Silent), _) => f.write_str("killed because it did not answer a ping"),
-            (Some(KillReason::Retired), _) => f.write_str("stopped by the host"),
-            (None, Some(what)) => f.write_str(what),
-            (None, None) => write!(f, "{}", self.exit),
-        }
-    }
-}
 
 /// A worker that has said hello.
 #[derive(Debug)]
@@ -239,11 +203,6 @@ fn load_fault(error: &RpcError, function: &Function) -> Fault {
         column: number("column"),
         detail: data.stack.unwrap_or_default(),
     }
-}
-
-pub(crate) fn without_root(text: &str, function: &Function) -> String {
-    let root = format!("{}/", function.root.display());
-    text.replace("file://", "").replace(&root, "")
 }
 
 /// The last lines that a worker wrote to stderr.
