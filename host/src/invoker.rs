@@ -111,22 +111,19 @@ impl Invoker {
         &self.pool
     }
 
-    /// Finds a function that can be called.
+    /// Finds a function that can be called. One with a problem is looked at again first.
     ///
     /// # Errors
     /// [`InvokeError::NotFound`] and [`InvokeError::Disabled`].
-    pub fn find(&self, name: &str) -> Result<Arc<Function>, InvokeError> {
+    pub async fn find(&self, name: &str) -> Result<Arc<Function>, InvokeError> {
         let registry = self.registry();
         let Some(function) = registry.get(name) else {
             let suggestion = registry.suggest(name).map(str::to_owned);
             return Err(InvokeError::NotFound { name: name.to_owned(), suggestion });
         };
-        match &function.problem {
-            Some(problem) => {
-                Err(InvokeError::Disabled { name: name.to_owned(), problem: problem.clone() })
-            }
-            None => Ok(function.clone()),
-        }
+        let Some(problem) = &function.problem else { return Ok(function.clone()) };
+        let disabled = || InvokeError::Disabled { name: name.to_owned(), problem: problem.clone() };
+        self.look_again(function).await.ok_or_else(disabled)
     }
 
     /// Runs one call of `function`. Dropping the future cancels the call.
@@ -174,7 +171,20 @@ impl Invoker {
 
     /// The same call on the function as it is on disk now, if that has changed.
     async fn mended(&self, invocation: &Invocation) -> Option<Arc<Invocation>> {
-        let function = &invocation.function;
+        let now = self.look_again(&invocation.function).await?;
+        Some(Arc::new(Invocation {
+            request_id: invocation.request_id.clone(),
+            deadline: Instant::now() + now.timeout,
+            function: now,
+            trigger: invocation.trigger.clone(),
+            auth: invocation.auth.clone(),
+            trace: invocation.trace.clone(),
+            logged: AtomicUsize::new(0),
+        }))
+    }
+
+    /// A function that could not be served, as it is on disk now; none if it is as it was.
+    async fn look_again(&self, function: &Function) -> Option<Arc<Function>> {
         // One look at a time: a function that fails at a high rate is not read at that rate.
         let _looking = self.looking.try_lock().ok()?;
         let (source, name) = (self.source.clone(), function.name.clone());
@@ -187,15 +197,7 @@ impl Invoker {
         let fresh = self.registry().replacing(&function.name, Some(now));
         let now = fresh.get(&function.name)?.clone();
         *self.registry.write() = Arc::new(fresh);
-        Some(Arc::new(Invocation {
-            request_id: invocation.request_id.clone(),
-            deadline: Instant::now() + now.timeout,
-            function: now,
-            trigger: invocation.trigger.clone(),
-            auth: invocation.auth.clone(),
-            trace: invocation.trace.clone(),
-            logged: AtomicUsize::new(0),
-        }))
+        Some(now)
     }
 }
 

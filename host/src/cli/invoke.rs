@@ -131,7 +131,7 @@ async fn remote(
 async fn local(config: &Config, options: &Invoke, input: Bytes) -> Result<(), Failure> {
     let host = Host::start(config, false).await.map_err(Failure::failed)?;
     let input = crate::http::input::check(input);
-    let result = match (input, host.invoker.find(&options.name)) {
+    let result = match (input, host.invoker.find(&options.name).await) {
         (Ok(input), Ok(function)) => {
             let trigger = serde_json::value::to_raw_value(&serde_json::json!({"type": "cli"}))
                 .map_err(Failure::failed)?;

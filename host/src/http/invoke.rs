@@ -60,7 +60,7 @@ async fn call(
     if !app.enabled {
         return Err(ApiError::functions_disabled());
     }
-    let function = app.invoker.find(name).map_err(|error| {
+    let function = app.invoker.find(name).await.map_err(|error| {
         log(&error, &request_id, name);
         ApiError::of(&error, app.verbose)
     })?;

@@ -5,8 +5,8 @@
 
 use std::time::{Duration, Instant};
 
-use crate::pool::slot::{Census, Key, Phase, Slot};
-use crate::pool::state::{Action, Actions, State};
+use crate::pool::slot::{Action, Census, Key, Phase, Slot};
+use crate::pool::state::{Actions, State};
 
 /// A function that is served gets one more worker only when a call has waited this long: short
 /// bursts are cheaper to queue than to spread.

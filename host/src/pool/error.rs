@@ -37,6 +37,12 @@ impl Fault {
         }
     }
 
+    /// Why a function does not load whose worker ended over it.
+    pub(crate) fn of_death(death: &Death) -> Self {
+        let message = format!("the worker ended while it loaded the function: {death}");
+        Fault { kind: "crash".into(), message, ..Fault::default() }
+    }
+
     /// `hello.js:3:5`, as far as it is known.
     #[must_use]
     pub fn place(&self) -> Option<String> {

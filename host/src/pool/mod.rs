@@ -28,8 +28,8 @@ use crate::invocation::Invocation;
 use crate::metrics::PoolMetrics;
 use crate::pool::error::Refusal;
 use crate::pool::lease::{Lease, Waited};
-use crate::pool::slot::{Census, Key};
-use crate::pool::state::{Action, Rules, State};
+use crate::pool::slot::{Action, Census, Key, Rules};
+use crate::pool::state::State;
 use crate::pool::worker::Worker;
 use crate::registry::function::Function;
 use crate::runtime::Runtime;
@@ -42,8 +42,6 @@ const TICK: Duration = Duration::from_millis(250);
 const RETIRE_GRACE: Duration = Duration::from_secs(1);
 /// How long a function may take to load; who waits for it is bound by the call's own deadline.
 const LOAD_PATIENCE: Duration = Duration::from_secs(30);
-/// For how long a failed load is the answer before it is tried again.
-const LOAD_RETRY: Duration = Duration::from_secs(2);
 
 /// What all runtimes' pools share.
 #[derive(Debug, Clone)]
@@ -354,7 +352,7 @@ async fn load(pool: Arc<RuntimePool>, number: u64, worker: Arc<Worker>, function
             let place = fault.place().unwrap_or_default();
             tracing::error!(function = %function.name, %place, kind = %fault.kind, detail = %fault.detail, "function does not load: {}", fault.message);
             let fault = Arc::new(fault);
-            pool.act(|state, now| state.load_failed(number, fault, now + LOAD_RETRY, now));
+            pool.act(|state, now| state.load_failed(number, fault, now));
         }
     }
 }

@@ -1,14 +1,38 @@
-//! What the state machine keeps of each worker and of each function.
+//! What the state machine is told, keeps of each worker and function, and asks for.
 //!
 //! Data with a few questions it can answer by itself; the decisions are in `state` and
 //! `balance`.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::pool::circuit::Circuit;
-use crate::pool::error::Fault;
+use crate::pool::error::{Fault, Refusal};
+
+/// What the configuration asks of one runtime's pool.
+#[derive(Debug, Clone)]
+pub struct Rules {
+    pub min_warm: usize,
+    pub max_instances: usize,
+    pub idle_timeout: Duration,
+    /// Calls one worker takes until its shim has said otherwise.
+    pub credit: u32,
+}
+
+/// What is to be done about an event.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Action<W, F, T> {
+    /// Launch a worker of this number.
+    Start(u64),
+    /// Have a blank worker load the function.
+    Load(u64, W, F),
+    /// Ask an idle worker to leave.
+    Retire(W),
+    /// The call has a worker and one unit of its credit.
+    Grant(T, W),
+    Refuse(T, Refusal),
+}
 
 /// A function's revision, which differs from that of every other function.
 pub(crate) type Key = Arc<str>;

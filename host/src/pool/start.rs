@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use crate::pool::RuntimePool;
-use crate::pool::error::{Death, KillReason};
+use crate::pool::error::{Death, Fault, KillReason};
 use crate::pool::worker::{Tail, Worker, log_output};
 use crate::rpc::listener::{Greeted, WorkerSocket};
 use crate::rpc::peer::{Peer, PeerClosed};
@@ -53,7 +53,8 @@ pub(crate) async fn run(pool: Arc<RuntimePool>, number: u64) {
     };
     report(&pool, &worker, &death, &tail);
     pool.leave(&worker);
-    pool.act(|state, now| state.died(number, death.killed.is_none(), now));
+    let crash = death.killed.is_none().then(|| Arc::new(Fault::of_death(&death)));
+    pool.act(|state, now| state.died(number, crash.as_ref(), now));
 }
 
 async fn start(pool: &Arc<RuntimePool>, number: u64) -> Result<Started, String> {

@@ -11,36 +11,14 @@ use std::time::{Duration, Instant};
 
 use crate::pool::circuit::Circuit;
 use crate::pool::error::{Fault, Refusal};
-use crate::pool::slot::{Key, Phase, Route, Slot, Waiting, pick};
+use crate::pool::slot::{Action, Key, Phase, Route, Rules, Slot, Waiting, pick};
 
 /// Calls of one function that may wait for a worker.
 const QUEUE: usize = 4096;
+/// For how long a failed load is the answer before it is tried again.
+const LOAD_RETRY: Duration = Duration::from_secs(2);
 /// Failed starts in a row after which waiting calls are told.
 const START_FAILURES: u32 = 3;
-
-/// What the configuration asks of one runtime's pool.
-#[derive(Debug, Clone)]
-pub struct Rules {
-    pub min_warm: usize,
-    pub max_instances: usize,
-    pub idle_timeout: Duration,
-    /// Calls one worker takes until its shim has said otherwise.
-    pub credit: u32,
-}
-
-/// What is to be done about an event.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Action<W, F, T> {
-    /// Launch a worker of this number.
-    Start(u64),
-    /// Have a blank worker load the function.
-    Load(u64, W, F),
-    /// Ask an idle worker to leave.
-    Retire(W),
-    /// The call has a worker and one unit of its credit.
-    Grant(T, W),
-    Refuse(T, Refusal),
-}
 
 /// The workers of one runtime.
 #[derive(Debug)]
@@ -266,26 +244,35 @@ impl<W: Clone, F: Clone, T> State<W, F, T> {
         actions
     }
 
-    /// A function could not be loaded: all who wait for it are told, and so is everyone until
-    /// `until`. The worker leaves.
+    /// A function could not be loaded: all who wait for it are told, and so is everyone for a
+    /// while. The worker leaves.
     pub(crate) fn load_failed(
         &mut self,
         number: u64,
         fault: Arc<Fault>,
-        until: Instant,
         now: Instant,
     ) -> Actions<W, F, T> {
         let mut actions = Vec::new();
-        if let Some(slot) = self.workers.get(&number)
-            && let Phase::Loading(key) = slot.phase.clone()
-            && let Some(route) = self.routes.get_mut(&key)
+        if let Some(Phase::Loading(key)) = self.workers.get(&number).map(|slot| slot.phase.clone())
         {
-            route.load_fault = Some((fault.clone(), until));
-            self.refuse_waiting(&key, &Refusal::Load(fault), &mut actions);
+            self.fail_load(&key, fault, now, &mut actions);
         }
         actions.extend(self.retire(number));
         actions.extend(self.balance(now));
         actions
+    }
+
+    fn fail_load(
+        &mut self,
+        key: &Key,
+        fault: Arc<Fault>,
+        now: Instant,
+        actions: &mut Actions<W, F, T>,
+    ) {
+        if let Some(route) = self.routes.get_mut(key) {
+            route.load_fault = Some((fault.clone(), now + LOAD_RETRY));
+        }
+        self.refuse_waiting(key, &Refusal::Load(fault), actions);
     }
 
     /// The shim changed how many calls it takes.
@@ -312,33 +299,44 @@ impl<W: Clone, F: Clone, T> State<W, F, T> {
         if slot.in_flight == 0 { self.retire(number).into_iter().collect() } else { Vec::new() }
     }
 
-    /// A worker is gone, however that came. `crashed` when nobody asked it to go.
-    pub(crate) fn died(&mut self, number: u64, crashed: bool, now: Instant) -> Actions<W, F, T> {
+    /// A worker is gone, however that came; `crash` when nobody asked it to go. One that went
+    /// while it loaded a function tells who waits for that function why.
+    pub(crate) fn died(
+        &mut self,
+        number: u64,
+        crash: Option<&Arc<Fault>>,
+        now: Instant,
+    ) -> Actions<W, F, T> {
         let Some(slot) = self.workers.remove(&number) else { return Vec::new() };
-        if crashed && slot.phase == Phase::Blank {
-            self.back_off(now);
+        let mut actions = Vec::new();
+        match slot.phase {
+            Phase::Blank if crash.is_some() => self.back_off(now),
+            Phase::Loading(key) => {
+                if let Some(route) = self.routes.get_mut(&key) {
+                    route.loading -= 1;
+                }
+                if let Some(fault) = crash {
+                    self.fail_load(&key, fault.clone(), now, &mut actions);
+                }
+                self.forget_if_unused(&key, now);
+            }
+            Phase::Serving(key) => {
+                if let Some(route) = self.routes.get_mut(&key) {
+                    route.serving.retain(|n| *n != number);
+                    if crash.is_some() {
+                        route.circuit.crashed(now);
+                    }
+                    if let Some(retry_after) = route.circuit.refuses(now) {
+                        let refusal = Refusal::CrashLoop { retry_after };
+                        self.refuse_waiting(&key, &refusal, &mut actions);
+                    }
+                }
+                self.forget_if_unused(&key, now);
+            }
+            _ => {}
         }
-        if let Phase::Serving(key) | Phase::Loading(key) = &slot.phase
-            && let Some(route) = self.routes.get_mut(key)
-        {
-            route.serving.retain(|n| *n != number);
-            if matches!(slot.phase, Phase::Loading(_)) {
-                route.loading -= 1;
-            }
-            if crashed {
-                route.circuit.crashed(now);
-            }
-            let refusal =
-                route.circuit.refuses(now).map(|retry_after| Refusal::CrashLoop { retry_after });
-            let (key, mut actions) = (key.clone(), Vec::new());
-            if let Some(refusal) = refusal {
-                self.refuse_waiting(&key, &refusal, &mut actions);
-            }
-            self.forget_if_unused(&key, now);
-            actions.extend(self.balance(now));
-            return actions;
-        }
-        self.balance(now)
+        actions.extend(self.balance(now));
+        actions
     }
 
     fn forget_if_unused(&mut self, key: &Key, now: Instant) {

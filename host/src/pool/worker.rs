@@ -133,12 +133,11 @@ impl Worker {
     }
 
     async fn lost_while_loading(&self, patience: Duration) -> Fault {
-        match self.sandbox.exit() {
-            Some(exit) => {
-                fault("crash", format!("the worker ended while it loaded the function: {exit}"))
-            }
-            None => fault("timeout", format!("loading did not end within {patience:?}")),
+        if self.sandbox.exit().is_some() {
+            return Fault::of_death(&self.death().await);
         }
+        let message = format!("loading did not end within {patience:?}");
+        Fault { kind: "timeout".into(), message, ..Fault::default() }
     }
 
     /// Asks an idle worker to leave; kills it when it does not within `grace`.

@@ -13,7 +13,7 @@ use crate::config::Config;
 use crate::config::model::PoolConfig;
 use crate::metrics::Metrics;
 use crate::pool::error::Refusal;
-use crate::pool::state::Rules;
+use crate::pool::slot::Rules;
 use crate::pool::{Pool, RuntimePool, Shared};
 use crate::registry::Registry;
 use crate::runtime::{Runtime, Source, Unavailable, shims};

@@ -124,7 +124,7 @@ impl World {
                 let (number, _) = self.loading.swap_remove(at);
                 if self.chance(6) == 0 {
                     let fault = Arc::new(Fault::default());
-                    self.state.load_failed(number, fault, now + Duration::from_secs(2), now)
+                    self.state.load_failed(number, fault, now)
                 } else {
                     self.state.loaded(number, now)
                 }
@@ -183,7 +183,8 @@ impl World {
         let (lost, kept): (Vec<_>, Vec<_>) =
             self.running.drain(..).partition(|(_, w)| *w == number);
         self.running = kept;
-        let actions = self.state.died(number, crashed, self.now);
+        let fault = crashed.then(|| Arc::new(Fault::default()));
+        let actions = self.state.died(number, fault.as_ref(), self.now);
         self.take(actions);
         for (call, worker) in lost {
             assert!(self.answered.insert(call));

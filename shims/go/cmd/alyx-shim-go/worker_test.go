@@ -221,7 +221,7 @@ func TestErrorsBecomeWireErrors(t *testing.T) {
 		"db":     `{"code":-32020,"message":"the host offers no database","data":{"code":"UNAVAILABLE"}}`,
 		"nan":    `{"code":-32027,"message":"result.items[1]: NaN cannot be written as JSON","data":{"code":"RESULT_NOT_SERIALIZABLE"}}`,
 		"chan":   `{"code":-32027,"message":"result.pipe: chan int cannot be written as JSON","data":{"code":"RESULT_NOT_SERIALIZABLE"}}`,
-		"cycle":  `{"code":-32027,"message":"result: a value that contains itself (map[string]interface {}) cannot be written as JSON","data":{"code":"RESULT_NOT_SERIALIZABLE"}}`,
+		"cycle":  `{"code":-32027,"message":"result.self: a value that contains itself (map[string]interface {}) cannot be written as JSON","data":{"code":"RESULT_NOT_SERIALIZABLE"}}`,
 		"goexit": `{"code":-32020,"message":"the handler called runtime.Goexit","data":{"code":"FUNCTION_ERROR"}}`,
 	} {
 		m, _ := h.answer(h.invoke(fmt.Sprintf(`{"op":%q}`, op)))
