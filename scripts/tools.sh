@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Finds the tools that the tests need, and installs the missing ones: Debian packages as root,
 # everything else into target/tools. Sourced by scripts/test; knows nothing of the tests.
 #
@@ -64,7 +65,7 @@ need_rust() {
   least=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' "$root/Cargo.toml")
   version=$(rustc -V | cut -d ' ' -f 2)
   at_least "$least" "$version" || stop "Rust is $version and $least is needed; run: rustup update stable"
-  have cargo-clippy && have rustfmt || stop "clippy or rustfmt is missing; run: rustup component add clippy rustfmt"
+  { have cargo-clippy && have rustfmt; } || stop "clippy or rustfmt is missing; run: rustup component add clippy rustfmt"
 }
 
 # A Python of our own: nothing is installed beside the system's packages.

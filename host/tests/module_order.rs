@@ -121,7 +121,7 @@ struct Use {
 impl Level {
     /// The modules that `list` (a `lib.rs` or `mod.rs`) names; `path` is theirs in the code.
     fn read(list: &Path, path: &str) -> Level {
-        let folder = list.parent().unwrap().to_owned();
+        let folder = list.parent().expect("a file stands in a folder").to_owned();
         let modules = declared(&read(list));
         let mut level = Level { folder, path: path.to_owned(), modules, uses: Vec::new() };
         for by in &level.modules {
@@ -222,9 +222,9 @@ fn files_of(folder: &Path, module: &str) -> Vec<PathBuf> {
 /// All source files below `folder`, in order. A file without an extension counts as a script.
 fn sources(folder: &Path) -> Vec<PathBuf> {
     let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
-    let mut paths: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
+    let mut paths: Vec<_> = entries.flatten().map(|entry| entry.path()).collect();
     paths.sort();
-    let name = |path: &Path| path.file_name().unwrap().to_string_lossy().into_owned();
+    let name = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let ours = paths.into_iter().filter(|path| !NOT_OURS.contains(&name(path).as_str()));
     ours.filter(|path| !name(path).starts_with('.'))
         .flat_map(|path| if path.is_dir() { sources(&path) } else { vec![path] })
