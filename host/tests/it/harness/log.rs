@@ -37,6 +37,11 @@ impl Line {
         }
     }
 
+    /// The message of the call with this id.
+    pub(crate) fn says(&self, request_id: &str, message: &str) -> bool {
+        self.request_id() == request_id && self.message() == message
+    }
+
     /// From a function, by whatever way: ctx.log, stdout, stderr.
     pub(crate) fn is_of_function(&self) -> bool {
         self.text("target") == "function"

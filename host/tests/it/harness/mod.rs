@@ -14,7 +14,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-pub(crate) use host::Host;
+pub(crate) use client::Answer;
+pub(crate) use host::{Host, new_id};
 pub(crate) use project::Project;
 pub(crate) use runtimes::{RUNTIMES, Runtime};
 

@@ -4,6 +4,8 @@ use std::fs;
 
 use rustix::process::{Pid, Signal};
 
+use super::project::Project;
+
 /// One process; a later one that got the same number is another.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Process {
@@ -58,9 +60,11 @@ pub(crate) fn workers_of(host: i32) -> Vec<Process> {
     all().filter(|p| p.parent == host && p.session == p.pid).collect()
 }
 
-/// Every process that has `text` in its command line.
-pub(crate) fn with_command(text: &str) -> Vec<Process> {
-    all().filter(|p| p.command.contains(text)).collect()
+/// Every process that was started for a project: workers, compilers and what they started have
+/// their temporary files there.
+pub(crate) fn of_project(project: &Project) -> Vec<Process> {
+    let folder = project.path("tmp").display().to_string();
+    all().filter(|p| p.environment().contains(&folder)).collect()
 }
 
 fn all() -> impl Iterator<Item = Process> {

@@ -6,7 +6,6 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs::{self, File};
-use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::{Arc, OnceLock};
@@ -21,7 +20,7 @@ use super::runtimes::{RUNTIMES, Runtime, assert_installed};
 /// The program under test.
 pub(crate) const ALYX: &str = env!("CARGO_BIN_EXE_alyx");
 /// What of the tests' own environment reaches the commands: where programs and caches are.
-const PASSED_ON: [&str; 6] = ["PATH", "HOME", "GOPATH", "GOCACHE", "GOMODCACHE", "XDG_CACHE_HOME"];
+const PASSED_ON: [&str; 4] = ["PATH", "HOME", "GOPATH", "GOMODCACHE"];
 
 /// A project that is not served yet.
 #[derive(Debug)]
@@ -35,10 +34,7 @@ impl Project {
     /// An empty functions folder, and patience for a busy machine.
     pub(crate) fn new() -> Self {
         assert_installed();
-        let project = Self::without_cache();
-        fs::create_dir(project.path(".alyx")).expect("a fresh folder");
-        symlink(shared_cache(), project.path(".alyx/cache")).expect("a fresh folder");
-        project
+        Self::with_cache(filled_cache())
     }
 
     /// The probe of each runtime: `probe_node`, `probe_python`, `probe_go`.
@@ -46,7 +42,7 @@ impl Project {
         RUNTIMES.into_iter().fold(Self::new(), |project, runtime| project.with(runtime, "probe"))
     }
 
-    fn without_cache() -> Self {
+    fn with_cache(cache: &Cache) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         for name in ["functions", "tmp"] {
             fs::create_dir(folder.path().join(name)).expect("a fresh folder");
@@ -61,7 +57,10 @@ impl Project {
             .collect();
         let project = Project { folder, config, env };
         let temporary = project.path("tmp");
-        project.env("TMPDIR", temporary)
+        project
+            .env("TMPDIR", temporary)
+            .env("XDG_CACHE_HOME", &cache.alyx)
+            .env("GOCACHE", &cache.go)
     }
 
     /// Adds the fixture `stem` of `runtime` as the function `<stem>_<runtime>`.
@@ -168,43 +167,36 @@ fn lay_over(under: &mut Value, over: Value) {
     }
 }
 
-/// What Go has built for this very program, made by the first test and kept for the next run.
-fn shared_cache() -> &'static Path {
-    static CACHE: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+/// Where the hosts of all tests keep what is built once: a folder of cargo's, and the compiler's
+/// own cache.
+#[derive(Debug)]
+struct Cache {
+    alyx: PathBuf,
+    go: OsString,
+}
+
+/// The cache with the probes of this very program in it; the first test fills it, and its folder
+/// stays for the next run.
+fn filled_cache() -> &'static Cache {
+    static CACHE: OnceLock<Result<Cache, String>> = OnceLock::new();
     let made = CACHE.get_or_init(|| {
-        let program = fs::metadata(ALYX).expect("cargo has built the program");
-        let caches = Path::new(env!("CARGO_TARGET_TMPDIR")).join("it-cache");
-        let name = format!("{:x}-{:x}-{:x}", program.len(), program.mtime(), program.mtime_nsec());
-        let cache = caches.join(name);
-        fs::create_dir_all(&caches).expect("cargo's folder for tests is writable");
+        let alyx = Path::new(env!("CARGO_TARGET_TMPDIR")).join("it-cache");
+        fs::create_dir_all(&alyx).expect("cargo's folder for tests is writable");
+        let go = Command::new("go").args(["env", "GOCACHE"]).output().expect("go is installed");
+        let go = OsString::from(String::from_utf8_lossy(&go.stdout).trim());
+        let cache = Cache { alyx, go };
         // Another test process may be at it.
-        let lock = File::create(caches.join("lock")).expect("the folder was made above");
+        let lock = File::create(cache.alyx.join("lock")).expect("the folder was made above");
         flock(&lock, FlockOperation::LockExclusive).expect("a lock that nobody keeps");
-        if !cache.join("complete").exists() {
-            remove_folders(&caches);
-            fill(&cache)?;
-            File::create(cache.join("complete")).expect("the cache was made above");
-        }
-        Ok(cache)
+        fill(&cache).map(|()| cache)
     });
     made.as_ref().unwrap_or_else(|why| panic!("the probes do not load: {why}"))
 }
 
-fn remove_folders(caches: &Path) {
-    for entry in fs::read_dir(caches).expect("the folder was made above").flatten() {
-        if entry.path().is_dir() {
-            fs::remove_dir_all(entry.path()).expect("an old cache can be removed");
-        }
-    }
-}
-
-fn fill(cache: &Path) -> Result<(), String> {
-    fs::create_dir_all(cache).expect("cargo's folder for tests is writable");
-    let project = Project::without_cache().with_all("probe").config(json!({
+fn fill(cache: &Cache) -> Result<(), String> {
+    let project = Project::with_cache(cache).with_all("probe").config(json!({
         "functions": {"timeout": "10m", "pool": {"queue_timeout": "10m"}},
     }));
-    fs::create_dir(project.path(".alyx")).expect("a fresh folder");
-    symlink(cache, project.path(".alyx/cache")).expect("a fresh folder");
     let listed = project.command(&["list", "--json"]).output().expect("the program starts");
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let rows: Value = serde_json::from_slice(&listed.stdout).unwrap_or_default();

@@ -1,0 +1,225 @@
+//! How many workers there are, counted from outside, and when they come and go.
+
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use rustix::process::Signal;
+use serde_json::{Value, json};
+
+use crate::harness::{Host, PATIENCE, Project, RUNTIMES, Runtime, eventually};
+
+fn pool(pool: Value) -> Value {
+    json!({"functions": {"pool": pool}})
+}
+
+/// Waits until the host has exactly as many workers, blank and loaded.
+async fn has_workers(host: &Host, count: usize, when: &str) {
+    let what = format!("{count} workers {when}");
+    eventually(&what, PATIENCE, async || (host.workers().len() == count).then_some(())).await;
+}
+
+async fn blanks(host: &Host, runtime: Runtime) -> f64 {
+    let runtime = format!("runtime=\"{runtime}\"");
+    host.metric("alyx_function_pool_size", &[&runtime, "state=\"blank\""]).await
+}
+
+async fn has_blanks(host: &Host, runtime: Runtime, count: f64) {
+    eventually(&format!("{count} blank {runtime} workers"), PATIENCE, async || {
+        ((blanks(host, runtime).await - count).abs() < f64::EPSILON).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn w1_min_warm_blanks_are_there_before_the_first_call_and_made_up_after_it() {
+    for runtime in RUNTIMES {
+        let project = Project::new().with(runtime, "probe").config(pool(json!({"min_warm": 2})));
+        let host = project.serve().await;
+        has_workers(&host, 2, "before the first call").await;
+        has_blanks(&host, runtime, 2.0).await;
+        host.value(runtime, json!({})).await;
+        has_workers(&host, 3, "when one of them serves").await;
+        has_blanks(&host, runtime, 2.0).await;
+    }
+}
+
+#[tokio::test]
+async fn w1_without_warm_workers_they_come_with_the_calls() {
+    for runtime in RUNTIMES {
+        let project = Project::new().with(runtime, "probe").config(pool(json!({"min_warm": 0})));
+        let host = project.serve().await;
+        assert_eq!(host.get("/health/ready").await.status, 200, "{runtime}: nothing to wait for");
+        assert_eq!(host.workers(), [], "{runtime}");
+        host.value(runtime, json!({})).await;
+        has_workers(&host, 1, "for the first call").await;
+    }
+}
+
+#[tokio::test]
+async fn w1_a_runtime_without_functions_has_no_workers() {
+    for runtime in RUNTIMES {
+        let host = Project::new().with(runtime, "probe").serve().await;
+        has_workers(&host, 1, "and none of the other runtimes").await;
+    }
+}
+
+#[tokio::test]
+async fn w1_each_function_has_a_worker_of_its_own_while_there_is_room() {
+    for runtime in RUNTIMES {
+        let other = runtime.function("other");
+        let host = Project::new()
+            .with(runtime, "probe")
+            .file(&runtime.file(&other), &runtime.fixture("probe"))
+            .serve()
+            .await;
+        let first = host.worker_of(runtime).await;
+        let second = host.worker_of_function(&other).await;
+        assert_ne!(first, second, "{runtime}");
+        assert_eq!(host.worker_of(runtime).await, first, "{runtime}");
+        assert_eq!(host.worker_of_function(&other).await, second, "{runtime}");
+    }
+}
+
+#[tokio::test]
+async fn w3_an_idle_worker_leaves_and_the_blanks_stay() {
+    for runtime in RUNTIMES {
+        let config = pool(json!({"idle_timeout": "500ms", "min_warm": 1}));
+        let host = Project::new().with(runtime, "probe").config(config).serve().await;
+        let worker = host.worker_of(runtime).await;
+        let what = format!("the idle {runtime} worker leaves");
+        eventually(&what, PATIENCE, async || (!worker.is_running()).then_some(())).await;
+        has_workers(&host, 1, "when the idle one has left").await;
+        has_blanks(&host, runtime, 1.0).await;
+        let retired = host.metric("alyx_worker_deaths_total", &["reason=\"crashed\""]).await;
+        assert!(retired < 1.0, "{runtime}: leaving is no crash");
+        host.value(runtime, json!({})).await;
+    }
+}
+
+#[tokio::test]
+async fn w3_a_busy_worker_never_leaves() {
+    for runtime in RUNTIMES {
+        let config = pool(json!({"idle_timeout": "100ms"}));
+        let host = Project::new().with(runtime, "probe").config(config).serve().await;
+        let (sent, _) = host.begin(&runtime.probe(), json!({"do": "hold", "ms": 2_000})).await;
+        assert_eq!(sent.answer().await.value(), "held", "{runtime}");
+    }
+}
+
+/// Counts workers for as long as `work` goes on; the most there were.
+async fn most_workers_during<T>(host: &Host, work: impl Future<Output = T>) -> (usize, T) {
+    let mut most = 0;
+    let mut work = std::pin::pin!(work);
+    loop {
+        tokio::select! {
+            done = &mut work => return (most, done),
+            () = tokio::time::sleep(Duration::from_millis(5)) => most = most.max(host.workers().len()),
+        }
+    }
+}
+
+#[tokio::test]
+async fn w2_max_instances_is_never_exceeded_by_one_function() {
+    for runtime in RUNTIMES {
+        let config = pool(json!({"max_instances": 3, "concurrency": 1}));
+        let host = Project::new().with(runtime, "probe").config(config).serve().await;
+        let calls =
+            (0..24).map(|n| host.value(runtime, json!({"do": "echo", "value": n, "ms": 100})));
+        let (most, values) = most_workers_during(&host, join_all(calls)).await;
+        assert_eq!(json!(values), json!((0..24).collect::<Vec<_>>()), "{runtime}");
+        assert!((2..=3).contains(&most), "{runtime}: {most} workers");
+    }
+}
+
+#[tokio::test]
+async fn w2_max_instances_is_never_exceeded_by_many_functions() {
+    for runtime in RUNTIMES {
+        let names = ["probe", "other", "third", "fourth"].map(|stem| runtime.function(stem));
+        let project = names.iter().fold(Project::new(), |project, name| {
+            project.file(&runtime.file(name), &runtime.fixture("probe"))
+        });
+        let host = project.config(pool(json!({"max_instances": 2}))).serve().await;
+        let calls = (0..40).map(|n| {
+            let (host, name) = (&host, &names[n % names.len()]);
+            async move { host.call(name, json!({"do": "echo", "value": n, "ms": 20})).await.value() }
+        });
+        let (most, values) = most_workers_during(&host, join_all(calls)).await;
+        assert_eq!(json!(values), json!((0..40).collect::<Vec<_>>()), "{runtime}");
+        assert!((1..=2).contains(&most), "{runtime}: {most} workers");
+    }
+}
+
+#[tokio::test]
+async fn w2_max_instances_holds_while_workers_crash() {
+    for runtime in RUNTIMES {
+        let config = pool(json!({"max_instances": 2, "min_warm": 2}));
+        let host = Project::new().with(runtime, "probe").config(config).serve().await;
+        let work = async {
+            for _ in 0..4 {
+                host.probe(runtime, json!({"do": "exit", "code": 3}))
+                    .await
+                    .error(502, "WORKER_CRASHED");
+            }
+            host.value(runtime, json!({"do": "echo", "value": 1, "ms": 300})).await
+        };
+        let (most, value) = most_workers_during(&host, work).await;
+        assert_eq!(value, 1, "{runtime}");
+        assert!((1..=2).contains(&most), "{runtime}: {most} workers");
+    }
+}
+
+#[tokio::test]
+async fn w7_a_worker_killed_from_outside_is_replaced() {
+    for runtime in RUNTIMES {
+        let host = Project::new()
+            .with(runtime, "probe")
+            .config(pool(json!({"min_warm": 2})))
+            .serve()
+            .await;
+        has_blanks(&host, runtime, 2.0).await;
+        let before = host.workers();
+        before.iter().for_each(|worker| worker.signal(Signal::KILL));
+        eventually("there are two new ones", PATIENCE, async || {
+            let now = host.workers();
+            (now.len() == 2 && now.iter().all(|worker| !before.contains(worker))).then_some(())
+        })
+        .await;
+        assert_eq!(host.value(runtime, json!({"a": 1})).await, json!({"a": 1}), "{runtime}");
+    }
+}
+
+#[tokio::test]
+async fn w7_a_stopped_worker_that_never_answers_is_given_up() {
+    let config = json!({"functions": {"timeout": "2s"}});
+    let host = Project::with_probes().config(config).serve().await;
+    for runtime in RUNTIMES {
+        eventually("it serves", PATIENCE, async || {
+            (host.probe(runtime, json!({})).await.status == 200).then_some(())
+        })
+        .await;
+        let worker = host.worker_of(runtime).await;
+        worker.signal(Signal::STOP);
+        host.probe(runtime, json!({})).await.error(504, "FUNCTION_TIMEOUT");
+        eventually("it is killed", PATIENCE, async || (!worker.is_running()).then_some(())).await;
+        eventually("another serves", PATIENCE, async || {
+            (host.probe(runtime, json!({})).await.status == 200).then_some(())
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn w5_a_worker_with_an_unhandled_rejection_is_replaced_after_its_calls() {
+    let text = "export default async (ctx) => {\n  if (ctx.input.reject) Promise.reject(new Error('nobody waits'));\n  \
+                if (ctx.input.ms) { ctx.log.info('begun'); await new Promise((done) => setTimeout(done, ctx.input.ms)); }\n  \
+                return process.pid;\n};\n";
+    let host = Project::new().file("functions/careless.js", text).serve().await;
+    let first = host.call("careless", json!({})).await.value();
+    let (running, _) = host.begin("careless", json!({"ms": 1_500})).await;
+    let _answer_or_error = host.call("careless", json!({"reject": true})).await;
+    eventually("another worker serves", PATIENCE, async || {
+        (host.call("careless", json!({})).await.value() != first).then_some(())
+    })
+    .await;
+    assert_eq!(running.answer().await.value(), first, "its running calls end first");
+}
