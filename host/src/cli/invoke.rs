@@ -129,7 +129,7 @@ async fn remote(
 }
 
 async fn local(config: &Config, options: &Invoke, input: Bytes) -> Result<(), Failure> {
-    let host = Host::start(config, false).await.map_err(Failure::failed)?;
+    let host = Host::start(config, false).await?;
     let input = crate::http::input::check(input);
     let result = match (input, host.invoker.find(&options.name).await) {
         (Ok(input), Ok(function)) => {

@@ -37,7 +37,7 @@ struct Row {
 
 pub(crate) async fn run(options: List) -> Result<(), Failure> {
     let config = options.config.load()?;
-    let host = Host::start(&config, false).await.map_err(Failure::failed)?;
+    let host = Host::start(&config, false).await?;
     let registry = host.invoker.registry();
     let functions: Vec<_> = registry.iter().cloned().collect();
     let (host, config) = (&host, &config);

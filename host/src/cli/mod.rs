@@ -12,7 +12,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 
 use crate::config::{Config, process_environment};
-use crate::server;
+use crate::server::{self, ServerError};
 
 /// Exit code for a usage or configuration error.
 const USAGE: u8 = 2;
@@ -80,6 +80,15 @@ impl Failure {
     }
 }
 
+impl From<ServerError> for Failure {
+    fn from(error: ServerError) -> Self {
+        match error {
+            ServerError::Backend(_) | ServerError::Confinement { .. } => Failure::usage(error),
+            _ => Failure::failed(error),
+        }
+    }
+}
+
 impl ConfigFile {
     pub(crate) fn load(&self) -> Result<Config, Failure> {
         Config::load(self.config.as_deref(), std::path::Path::new("."), process_environment())
@@ -125,5 +134,5 @@ async fn serve(options: Serve) -> Result<(), Failure> {
         config.server.port = port;
     }
     let _flushes_when_dropped = logging::start(&config.logging);
-    server::serve(&config, false).await.map_err(Failure::failed)
+    Ok(server::serve(&config, false).await?)
 }
