@@ -12,7 +12,8 @@ STATICCHECK=v0.8.2
 CARGO_DENY=0.20.2
 PIP=26.3
 
-target=${CARGO_TARGET_DIR:-$root/target}
+target=${CARGO_TARGET_DIR:-target}
+case $target in /*) ;; *) target=$root/$target ;; esac
 tools=$target/tools
 venv=$tools/python
 export PATH=$tools/bin:$PATH
