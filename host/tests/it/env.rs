@@ -6,8 +6,9 @@ use crate::harness::{Project, RUNTIMES, Runtime};
 
 #[tokio::test]
 async fn n5_config_then_environment_then_manifest_the_later_wins() {
+    let env = json!({"A": "config", "B": "config", "C": "config", "Case": "kept"});
     let mut project = Project::with_probes()
-        .config(json!({"functions": {"env": {"A": "config", "B": "config", "C": "config", "Case": "kept"}}}))
+        .config(json!({"functions": {"env": env}}))
         .env("ALYX_FUNCTIONS_ENV_B", "environment")
         .env("ALYX_FUNCTIONS_ENV_C", "environment")
         .env("ALYX_FUNCTIONS_ENV_only_here", "environment");
@@ -27,14 +28,17 @@ async fn n5_config_then_environment_then_manifest_the_later_wins() {
 
 #[tokio::test]
 async fn n5_values_are_strings_whatever_they_look_like() {
-    let env = "functions:\n  env:\n    NUMBER: 007\n    SWITCH: true\n    EMPTY: \"\"\n    DOLLAR: $$HOME\n    UNICODE: ü🌍\n";
+    let env = "functions:\n  env:\n    NUMBER: 007\n    SWITCH: true\n    EMPTY: \"\"\n    \
+               DOLLAR: $$HOME\n    UNICODE: ü🌍\n";
     let host = Project::with_probes()
         .file("own.yaml", env)
         .env("ALYX_CONFIG", "own.yaml")
         .env("ALYX_LOGGING_FORMAT", "json")
         .serve()
         .await;
-    let expected = json!({"NUMBER": "007", "SWITCH": "true", "EMPTY": "", "DOLLAR": "$HOME", "UNICODE": "ü🌍"});
+    let expected = json!({
+        "NUMBER": "007", "SWITCH": "true", "EMPTY": "", "DOLLAR": "$HOME", "UNICODE": "ü🌍",
+    });
     for runtime in RUNTIMES {
         assert_eq!(host.value(runtime, json!({"do": "env"})).await, expected, "{runtime}");
     }
@@ -43,7 +47,8 @@ async fn n5_values_are_strings_whatever_they_look_like() {
 #[tokio::test]
 async fn n5_variables_of_the_host_are_filled_in_where_they_are_named() {
     let env = json!({"functions": {"env": {
-        "KEY": "${FROM_HOST}", "URL": "http://${FROM_HOST}:${PORT:-80}/", "GONE": "${NOT_SET_ANYWHERE}",
+        "KEY": "${FROM_HOST}", "URL": "http://${FROM_HOST}:${PORT:-80}/",
+        "GONE": "${NOT_SET_ANYWHERE}",
     }}});
     let host = Project::with_probes().config(env).env("FROM_HOST", "value").serve().await;
     let expected = json!({"KEY": "value", "URL": "http://value:80/"});

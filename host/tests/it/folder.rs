@@ -6,16 +6,21 @@ use serde_json::{Value, json};
 
 use crate::harness::{Host, Project, RUNTIMES, Runtime};
 
-/// A function in each language that says where it is from.
-fn says(runtime: Runtime, word: &str) -> String {
+/// A function that returns an expression, after some imports.
+fn returns(runtime: Runtime, imports: &str, expression: &str) -> String {
     match runtime {
-        Runtime::Node => format!("export default () => '{word}';\n"),
-        Runtime::Python => format!("def handler(ctx):\n    return '{word}'\n"),
+        Runtime::Node => format!("{imports}\nexport default () => {expression};\n"),
+        Runtime::Python => format!("{imports}\n\ndef handler(ctx):\n    return {expression}\n"),
         Runtime::Go => format!(
-            "package main\n\nimport \"github.com/watzon/alyx/pkg/runtime\"\n\n\
-             func Handler(*runtime.Context) (any, error) {{ return \"{word}\", nil }}\n"
+            "package main\n\nimport \"github.com/watzon/alyx/pkg/runtime\"\n{imports}\n\
+             func Handler(*runtime.Context) (any, error) {{ return {expression}, nil }}\n"
         ),
     }
+}
+
+/// A function that says one word.
+fn says(runtime: Runtime, word: &str) -> String {
+    returns(runtime, "", &format!("\"{word}\""))
 }
 
 async fn names(host: &Host) -> Vec<String> {
@@ -67,13 +72,15 @@ async fn f51_the_extension_gives_the_runtime() {
 
 #[tokio::test]
 async fn f51_a_folder_with_an_entry_is_a_function() {
+    let js = returns(Runtime::Node, "import { word } from './word.js';", "word");
+    let py = returns(Runtime::Python, "from word import word", "word");
     let host = Project::new()
-        .file("functions/by_index/index.js", "import { word } from './word.js';\nexport default () => word;\n")
+        .file("functions/by_index/index.js", &js)
         .file("functions/by_index/word.js", "export const word = 'from index.js';\n")
-        .file("functions/by_main/main.py", "import word\n\ndef handler(ctx):\n    return word.word\n")
+        .file("functions/by_main/main.py", &py)
         .file("functions/by_main/word.py", "word = 'from main.py'\n")
         .file("functions/by_py_index/index.py", &says(Runtime::Python, "from index.py"))
-        .file("functions/by_go/main.go", "package main\n\nimport \"github.com/watzon/alyx/pkg/runtime\"\n\nfunc Handler(*runtime.Context) (any, error) { return word, nil }\n")
+        .file("functions/by_go/main.go", &returns(Runtime::Go, "", "word"))
         .file("functions/by_go/word.go", "package main\n\nconst word = \"from main.go\"\n")
         .serve()
         .await;
@@ -101,21 +108,23 @@ async fn f51_a_folders_manifest_lies_inside() {
 
 #[tokio::test]
 async fn f51_shared_code_can_be_imported() {
+    let js = "import { part } from './_shared/deep/more.js';";
+    let py = "from _shared.part import part";
     let host = Project::new()
-        .file("functions/_shared/greeting.js", "export const word = 'shared js';\n")
-        .file("functions/_shared/deep/more.js", "export { word } from '../greeting.js';\n")
-        .file("functions/uses_js.js", "import { word } from './_shared/deep/more.js';\nexport default () => word;\n")
-        .file("functions/_shared/greeting.py", "word = 'shared py'\n")
-        .file("functions/uses_py.py", "from _shared.greeting import word\n\ndef handler(ctx):\n    return word\n")
-        .file("functions/packed_py/main.py", "from _shared.greeting import word\n\ndef handler(ctx):\n    return word\n")
-        .file("functions/_shared/greeting.go", "package shared\n\nconst Word = \"shared go\"\n")
-        .file("functions/uses_go.go", "package main\n\nimport (\n\tshared \"functions/_shared\"\n\n\t\"github.com/watzon/alyx/pkg/runtime\"\n)\n\nfunc Handler(*runtime.Context) (any, error) { return shared.Word, nil }\n")
+        .file("functions/_shared/part.js", "export const part = 'shared js';\n")
+        .file("functions/_shared/deep/more.js", "export { part } from '../part.js';\n")
+        .file("functions/uses_js.js", &returns(Runtime::Node, js, "part"))
+        .file("functions/_shared/part.py", "part = 'shared py'\n")
+        .file("functions/uses_py.py", &returns(Runtime::Python, py, "part"))
+        .file("functions/packed_py/main.py", &returns(Runtime::Python, py, "part"))
+        .file("functions/_shared/part.go", "package shared\n\nconst Part = \"shared go\"\n")
+        .with(Runtime::Go, "importer")
         .serve()
         .await;
     check_says(&host, "uses_js", "shared js").await;
     check_says(&host, "uses_py", "shared py").await;
     check_says(&host, "packed_py", "shared py").await;
-    check_says(&host, "uses_go", "shared go").await;
+    check_says(&host, "importer_go", "shared go").await;
 }
 
 #[tokio::test]

@@ -5,113 +5,6 @@ use serde_json::json;
 use crate::harness::log::Line;
 use crate::harness::{Host, PATIENCE, Project, RUNTIMES, Runtime, eventually};
 
-/// A broken file of one runtime and what the log must say of it.
-struct Broken {
-    runtime: Runtime,
-    what: &'static str,
-    text: &'static str,
-    line: u64,
-    says: &'static str,
-}
-
-const BROKEN: [Broken; 12] = [
-    Broken {
-        runtime: Runtime::Node,
-        what: "syntax",
-        text: "export default () => {\n  return {;\n};\n",
-        line: 2,
-        says: "SyntaxError",
-    },
-    Broken {
-        runtime: Runtime::Node,
-        what: "import",
-        text: "\nimport missing from './no-such-file.js';\nexport default missing;\n",
-        line: 2,
-        says: "no-such-file.js",
-    },
-    Broken {
-        runtime: Runtime::Node,
-        what: "package",
-        text: "import 'no-such-package';\nexport default () => 1;\n",
-        line: 1,
-        says: "no-such-package",
-    },
-    Broken {
-        runtime: Runtime::Node,
-        what: "throw",
-        text: "export default () => 1;\nconst x = undefined;\nx.y.z;\n",
-        line: 3,
-        says: "Cannot read properties of undefined",
-    },
-    Broken {
-        runtime: Runtime::Python,
-        what: "syntax",
-        text: "def handler(ctx):\n    return {\n\nx = = 1\n",
-        line: 2,
-        says: "SyntaxError",
-    },
-    Broken {
-        runtime: Runtime::Python,
-        what: "indent",
-        text: "def handler(ctx):\n    x = 1\n      return x\n",
-        line: 3,
-        says: "IndentationError",
-    },
-    Broken {
-        runtime: Runtime::Python,
-        what: "import",
-        text: "import os\nimport no_such_module\n\ndef handler(ctx):\n    return 1\n",
-        line: 2,
-        says: "no_such_module",
-    },
-    Broken {
-        runtime: Runtime::Python,
-        what: "throw",
-        text: "def handler(ctx):\n    return 1\n\n{}['missing']\n",
-        line: 4,
-        says: "KeyError",
-    },
-    Broken {
-        runtime: Runtime::Go,
-        what: "syntax",
-        text: "package main\n\nimport \"github.com/watzon/alyx/pkg/runtime\"\n\nfunc Handler(ctx *runtime.Context) (any, error) {\n\treturn {, nil\n}\n",
-        line: 6,
-        says: "expected operand",
-    },
-    Broken {
-        runtime: Runtime::Go,
-        what: "types",
-        text: "package main\n\nimport \"github.com/watzon/alyx/pkg/runtime\"\n\nfunc Handler(ctx *runtime.Context) (any, error) {\n\tvar s string = 1\n\treturn s, nil\n}\n",
-        line: 6,
-        says: "cannot use 1",
-    },
-    Broken {
-        runtime: Runtime::Go,
-        what: "import",
-        text: "package main\n\nimport (\n\t\"github.com/watzon/alyx/pkg/runtime\"\n\t\"github.com/nobody/nothing\"\n)\n\nfunc Handler(ctx *runtime.Context) (any, error) { return nothing.X, nil }\n",
-        line: 5,
-        says: "github.com/nobody/nothing",
-    },
-    Broken {
-        runtime: Runtime::Go,
-        what: "unused",
-        text: "package main\n\nimport (\n\t\"fmt\"\n\n\t\"github.com/watzon/alyx/pkg/runtime\"\n)\n\nfunc Handler(ctx *runtime.Context) (any, error) { return 1, nil }\n",
-        line: 4,
-        says: "imported and not used",
-    },
-];
-
-impl Broken {
-    fn function(&self) -> String {
-        format!("{}_{}", self.what, self.runtime)
-    }
-
-    /// `syntax_node.js`: as messages name it, without the functions folder.
-    fn file_name(&self) -> String {
-        self.runtime.file(&self.function()).trim_start_matches("functions/").to_owned()
-    }
-}
-
 fn why_not<'a>(function: &'a str) -> impl Fn(&Line) -> bool + 'a {
     move |line| {
         line.level() == "ERROR"
@@ -122,31 +15,44 @@ fn why_not<'a>(function: &'a str) -> impl Fn(&Line) -> bool + 'a {
 
 #[tokio::test]
 async fn f53_a_file_that_does_not_load_is_500_and_the_log_has_file_and_line() {
-    let project = BROKEN.iter().fold(Project::with_probes(), |project, broken| {
-        project.file(&broken.runtime.file(&broken.function()), broken.text)
-    });
-    let host = project.serve().await;
-    for broken in &BROKEN {
-        let function = broken.function();
-        let answer = host.call(&function, json!({})).await;
-        let error = answer.error(500, "FUNCTION_LOAD_ERROR");
-        assert_eq!(error.as_object().map(serde_json::Map::len), Some(2), "generic: {error}");
-        for leak in [broken.says, &broken.file_name(), "line"] {
-            assert!(!answer.text().contains(leak), "{function}: '{leak}' in {}", answer.text());
+    let mut project = Project::with_probes();
+    for runtime in RUNTIMES {
+        for (what, _) in runtime.expected("broken") {
+            let file = runtime.file(&runtime.function(&what));
+            project = project.file(&file, &broken(runtime, &what));
         }
-        let line = host.log.wait_for(&format!("why {function} fails"), why_not(&function)).await;
-        let place = format!("{}:{}", broken.file_name(), broken.line);
-        assert!(
-            line.text("place") == place || line.text("place").starts_with(&format!("{place}:")),
-            "{function}: not at {place}: {line:?}"
-        );
-        assert!(
-            line.0.to_string().contains(broken.says),
-            "{function}: no '{}' in {line:?}",
-            broken.says
-        );
+    }
+    let host = project.serve().await;
+    for runtime in RUNTIMES {
+        for (what, expected) in runtime.expected("broken") {
+            let function = runtime.function(&what);
+            let says = expected["says"].as_str().expect("a text");
+            check_public_answer(&host, &function, says).await;
+            let line =
+                host.log.wait_for(&format!("why {function} fails"), why_not(&function)).await;
+            let file = runtime.file(&function).replace("functions/", "");
+            let place = format!("{file}:{}:", expected["line"]);
+            let found = line.text("place").to_owned() + ":";
+            assert!(found.starts_with(&place), "{function}: not at {place} {line:?}");
+            assert!(line.0.to_string().contains(says), "{function}: no '{says}' in {line:?}");
+        }
     }
     check_probes(&host).await;
+}
+
+/// The caller learns that it does not load, and no more.
+async fn check_public_answer(host: &Host, function: &str, says: &str) {
+    let answer = host.call(function, json!({})).await;
+    let error = answer.error(500, "FUNCTION_LOAD_ERROR");
+    assert_eq!(error.as_object().map(serde_json::Map::len), Some(2), "generic: {error}");
+    let extensions = [".js", ".py", ".go", "line"];
+    for leak in extensions.into_iter().chain([says]) {
+        assert!(!answer.text().contains(leak), "{function}: '{leak}' in {}", answer.text());
+    }
+}
+
+fn broken(runtime: Runtime, what: &str) -> String {
+    runtime.fixture(&format!("broken/{what}"))
 }
 
 async fn check_probes(host: &Host) {
@@ -179,43 +85,21 @@ async fn f53_a_file_without_a_handler_is_told_what_is_missing() {
 
 #[tokio::test]
 async fn f53_a_file_that_ends_the_process_while_loading_is_a_load_error() {
-    let table = [
-        (Runtime::Node, "process.exit(3);\nexport default () => 1;\n"),
-        (Runtime::Python, "import os\nos._exit(3)\n\ndef handler(ctx):\n    return 1\n"),
-        (
-            Runtime::Go,
-            "package main\n\nimport (\n\t\"os\"\n\n\t\"github.com/watzon/alyx/pkg/runtime\"\n)\n\n\
-             func init() { os.Exit(3) }\n\nfunc Handler(*runtime.Context) (any, error) { return 1, nil }\n",
-        ),
-    ];
-    for (runtime, text) in table {
-        let function = runtime.function("leaver");
-        let host = Project::new()
-            .with(runtime, "probe")
-            .file(&runtime.file(&function), text)
-            .serve()
-            .await;
+    let host = Project::with_probes().with_all("exits").serve().await;
+    for runtime in RUNTIMES {
+        let function = runtime.function("exits");
         host.call(&function, json!({})).await.error(500, "FUNCTION_LOAD_ERROR");
         let line = host.log.wait_for("how it ended", why_not(&function)).await;
         assert!(line.message().contains("exit code 3"), "{runtime}: {line:?}");
-        assert_eq!(host.value(runtime, json!({"a": 1})).await, json!({"a": 1}), "{runtime}");
     }
+    check_probes(&host).await;
 }
 
 /// Slow imports get 30 s, also where calls have less; that is what this test waits for.
 #[tokio::test]
 async fn f53_a_file_that_loads_for_ever_is_a_load_error() {
-    let endless = [
-        "await new Promise(() => setInterval(() => {}, 1000));\nexport default () => 1;\n",
-        "import time\ntime.sleep(600)\n\ndef handler(ctx):\n    return 1\n",
-        "package main\n\nimport (\n\t\"time\"\n\n\t\"github.com/watzon/alyx/pkg/runtime\"\n)\n\n\
-         func init() { time.Sleep(time.Hour) }\n\nfunc Handler(*runtime.Context) (any, error) { return 1, nil }\n",
-    ];
-    let table = RUNTIMES.into_iter().zip(endless);
-    let project = table.fold(Project::with_probes(), |project, (runtime, text)| {
-        project.file(&runtime.file(&runtime.function("endless")), text)
-    });
-    let host = project.config(json!({"functions": {"timeout": "5s"}})).serve().await;
+    let config = json!({"functions": {"timeout": "5s"}});
+    let host = Project::with_probes().with_all("endless").config(config).serve().await;
     let answers = RUNTIMES.map(|runtime| {
         let host = &host;
         async move { host.call(&runtime.function("endless"), json!({})).await }
@@ -246,8 +130,7 @@ async fn check_probes_soon(host: &Host) {
 #[tokio::test]
 async fn f53_mending_the_file_mends_the_function() {
     let host = RUNTIMES.into_iter().fold(Project::new(), |project, runtime| {
-        let broken = BROKEN.iter().find(|b| b.runtime == runtime && b.what == "syntax");
-        project.file(&runtime.file(&runtime.probe()), broken.expect("there is one").text)
+        project.file(&runtime.file(&runtime.probe()), &broken(runtime, "syntax"))
     });
     let host = host.serve().await;
     for runtime in RUNTIMES {
@@ -263,32 +146,17 @@ async fn f53_mending_the_file_mends_the_function() {
 #[tokio::test]
 async fn f53_mending_an_imported_file_mends_the_function() {
     let table = [
+        ("part.js", "export const part = ;\n", "export const part = 'mended';\n"),
+        ("part.py", "part = = 1\n", "part = 'mended'\n"),
         (
-            Runtime::Node,
-            "_shared/part.js",
-            "export const part = ;\n",
-            "export const part = 'mended';\n",
-            "import { part } from './_shared/part.js';\nexport default () => part;\n",
-        ),
-        (
-            Runtime::Python,
-            "_shared/part.py",
-            "part = = 1\n",
-            "part = 'mended'\n",
-            "from _shared.part import part\n\ndef handler(ctx):\n    return part\n",
-        ),
-        (
-            Runtime::Go,
-            "_shared/part.go",
-            "package shared\n\nconst Part = \n",
+            "part.go",
+            "package shared\n\nconst Part =\n",
             "package shared\n\nconst Part = \"mended\"\n",
-            "package main\n\nimport (\n\tshared \"functions/_shared\"\n\n\t\"github.com/watzon/alyx/pkg/runtime\"\n)\n\nfunc Handler(*runtime.Context) (any, error) { return shared.Part, nil }\n",
         ),
     ];
-    for (runtime, part, broken, mended, text) in table {
-        let (function, part) = (runtime.function("importer"), format!("functions/{part}"));
-        let host =
-            Project::new().file(&part, broken).file(&runtime.file(&function), text).serve().await;
+    for (runtime, (part, broken, mended)) in RUNTIMES.into_iter().zip(table) {
+        let (function, part) = (runtime.function("importer"), format!("functions/_shared/{part}"));
+        let host = Project::new().file(&part, broken).with(runtime, "importer").serve().await;
         host.call(&function, json!({})).await.error(500, "FUNCTION_LOAD_ERROR");
         let line = host.log.wait_for("where it is broken", why_not(&function)).await;
         assert!(line.text("place").contains("_shared/part"), "{runtime}: {line:?}");
@@ -304,13 +172,9 @@ async fn f53_mending_an_imported_file_mends_the_function() {
 #[tokio::test]
 async fn f53_a_broken_function_does_not_use_up_workers() {
     for runtime in RUNTIMES {
-        let broken = BROKEN.iter().find(|b| b.runtime == runtime && b.what == "syntax");
         let function = runtime.function("broken");
-        let host = Project::new()
-            .with(runtime, "probe")
-            .file(&runtime.file(&function), broken.expect("there is one").text)
-            .serve()
-            .await;
+        let project = Project::new().with(runtime, "probe");
+        let host = project.file(&runtime.file(&function), &broken(runtime, "syntax")).serve().await;
         host.value(runtime, json!({})).await;
         let label = format!("runtime=\"{runtime}\"");
         let before = host.metric("alyx_worker_starts_total", &[&label]).await;

@@ -4,7 +4,7 @@ use futures_util::future::join_all;
 use serde_json::json;
 
 use crate::harness::log::Line;
-use crate::harness::{Project, RUNTIMES, Runtime, new_id};
+use crate::harness::{Project, RUNTIMES, new_id};
 
 fn messages(lines: &[Line]) -> Vec<&str> {
     lines.iter().map(Line::message).collect()
@@ -258,19 +258,9 @@ async fn n6_bytes_on_the_real_stdout_never_break_the_protocol() {
 
 #[tokio::test]
 async fn n6_output_while_loading_belongs_to_the_worker() {
-    let table = [
-        (Runtime::Node, "console.log('while loading');\nexport default () => 1;\n"),
-        (Runtime::Python, "print('while loading')\n\ndef handler(ctx):\n    return 1\n"),
-        (
-            Runtime::Go,
-            "package main\n\nimport (\n\t\"fmt\"\n\n\t\"github.com/watzon/alyx/pkg/runtime\"\n)\n\n\
-             func init() { fmt.Println(\"while loading\") }\n\n\
-             func Handler(*runtime.Context) (any, error) { return 1, nil }\n",
-        ),
-    ];
-    for (runtime, text) in table {
+    for runtime in RUNTIMES {
+        let host = Project::new().with(runtime, "chatty").serve().await;
         let function = runtime.function("chatty");
-        let host = Project::new().file(&runtime.file(&function), text).serve().await;
         assert_eq!(host.call(&function, json!({})).await.value(), 1, "{runtime}");
         let line = host.log.wait_for("the line", |line| line.message() == "while loading").await;
         assert!(line.text("worker").starts_with(runtime.name()), "{runtime}: {line:?}");

@@ -14,6 +14,7 @@ mod scarcity;
 mod concurrency;
 mod cancel;
 mod errors;
+mod throws;
 mod request;
 mod env;
 mod logs;

@@ -41,7 +41,8 @@ async fn f52_an_empty_manifest_is_fine() {
 
 #[tokio::test]
 async fn f52_the_guides_manifest_is_taken_whole() {
-    let manifest = "name: renamed\nruntime: RUNTIME\ntimeout: 60s\nmemory: 512mb\ncpu: 0.5\nconcurrency: 4\n\
+    let manifest = "name: renamed\nruntime: RUNTIME\ntimeout: 60s\n\
+                    memory: 512mb\ncpu: 0.5\nconcurrency: 4\n\
                     description: says what it is told\nenv:\n  OPENAI_API_KEY: ${OPENAI_API_KEY}\n";
     for runtime in RUNTIMES {
         let project = with_manifest(runtime, &manifest.replace("RUNTIME", runtime.name()));

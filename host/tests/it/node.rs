@@ -2,8 +2,8 @@
 
 use serde_json::json;
 
-use crate::harness::Project;
 use crate::harness::runtimes::node_version;
+use crate::harness::{Project, Runtime};
 
 /// Serves files of the functions folder and checks that each function says its own name.
 async fn check_all_answer(files: &[(&str, &str)], functions: &[&str]) {
@@ -33,7 +33,8 @@ async fn n1_default_exports_sync_async_and_arrow() {
         ),
         (
             "named_later.js",
-            "const handler = ({ input }) => ({ hello: input.name });\nexport { handler as default };",
+            "const handler = ({ input }) => ({ hello: input.name });\n\
+             export { handler as default };",
         ),
     ];
     let functions =
@@ -46,7 +47,8 @@ async fn n1_commonjs_by_extension_and_by_package() {
     let files = [
         (
             "by_extension.cjs",
-            "const path = require('node:path');\nmodule.exports = async ({ input }) => ({ hello: path.basename(input.name) });",
+            "const path = require('node:path');\n\
+             module.exports = async ({ input }) => ({ hello: path.basename(input.name) });",
         ),
         ("package/package.json", "{\"type\": \"commonjs\"}"),
         ("package/index.js", "module.exports = ({ input }) => ({ hello: input.name });"),
@@ -70,7 +72,8 @@ async fn n1_esm_without_a_package_and_with_one() {
     let files = [
         (
             "plain.js",
-            "import { basename } from 'node:path';\nexport default ({ input }) => ({ hello: basename(input.name) });",
+            "import { basename } from 'node:path';\n\
+             export default ({ input }) => ({ hello: basename(input.name) });",
         ),
         ("package/package.json", "{\"type\": \"module\"}"),
         ("package/index.js", "export default ({ input }) => ({ hello: input.name });"),
@@ -97,7 +100,8 @@ async fn n1_top_level_await_works() {
 #[tokio::test]
 async fn n1_typescript_works_where_node_strips_types_and_else_says_why_not() {
     let text = "type Input = { name: string };\n\
-                export default ({ input }: { input: Input }) => ({ hello: input.name as string });\n";
+                type Context = { input: Input };\n\
+                export default ({ input }: Context) => ({ hello: input.name as string });\n";
     let names = ["plain.ts", "module.mts"];
     let functions = ["plain", "module"];
     if node_version() >= (22, 18) {
@@ -120,12 +124,8 @@ async fn n1_typescript_works_where_node_strips_types_and_else_says_why_not() {
 }
 
 #[tokio::test]
-async fn n8_the_signal_aborts_fetches_and_timers_with_the_call() {
-    let text = "import { setTimeout as pause } from 'node:timers/promises';\n\
-                export default async (ctx) => {\n  ctx.log.info('begun');\n  \
-                ctx.signal.addEventListener('abort', () => ctx.log.info('aborted'));\n  \
-                await pause(60_000, undefined, { signal: ctx.signal });\n};\n";
-    let host = Project::new().file("functions/signal.js", text).serve().await;
+async fn n8_the_signal_aborts_with_the_call() {
+    let host = Project::new().with_own(Runtime::Node, "signal").serve().await;
     let (sent, id) = host.begin("signal", json!({})).await;
     drop(sent);
     host.log.wait_for("the abort", |line| line.says(&id, "aborted")).await;

@@ -5,46 +5,39 @@ use std::time::{Duration, Instant};
 use futures_util::future::join_all;
 use serde_json::json;
 
-use crate::harness::Project;
+use crate::harness::log::Line;
+use crate::harness::{Project, Runtime, new_id};
 
 #[tokio::test]
-async fn n2_def_and_async_def_are_handlers() {
+async fn n2_def_async_def_and_callables_are_handlers() {
     let host = Project::new()
-        .file("functions/plain.py", "def handler(ctx):\n    return {'hello': ctx.input['name']}\n")
+        .file("functions/plain.py", "def handler(ctx):\n    return ctx.input['name']\n")
+        .file("functions/coroutine.py", "async def handler(ctx):\n    return ctx.input['name']\n")
         .file(
-            "functions/coroutine.py",
-            "import asyncio\n\nasync def handler(ctx):\n    await asyncio.sleep(0)\n    return {'hello': ctx.input['name']}\n",
-        )
-        .file(
-            "functions/assigned.py",
-            "class Greeter:\n    def __call__(self, ctx):\n        return {'hello': ctx.input['name']}\n\nhandler = Greeter()\n",
+            "functions/callable.py",
+            "class Greeter:\n    def __call__(self, ctx):\n        return ctx.input['name']\n\n\n\
+             handler = Greeter()\n",
         )
         .serve()
         .await;
-    for function in ["plain", "coroutine", "assigned"] {
-        let value = host.call(function, json!({"name": function})).await.value();
-        assert_eq!(value, json!({"hello": function}), "{function}");
+    for function in ["plain", "coroutine", "callable"] {
+        assert_eq!(host.call(function, json!({"name": function})).await.value(), function);
     }
 }
 
 #[tokio::test]
 async fn n2_the_input_is_a_dict() {
-    let text = "def handler(ctx):\n    return [type(ctx.input) is dict, ctx.input.get('none', 'default')]\n";
+    let text =
+        "def handler(ctx):\n    return [type(ctx.input) is dict, ctx.input.get('no', 'default')]\n";
     let host = Project::new().file("functions/typed.py", text).serve().await;
     assert_eq!(host.call("typed", json!({})).await.value(), json!([true, "default"]));
 }
 
 #[tokio::test]
 async fn n2_sync_handlers_run_eight_at_a_time_in_one_worker() {
-    let text = "import threading, time\n\nrunning, most = 0, 0\nlock = threading.Lock()\n\n\
-                def handler(ctx):\n    global running, most\n    with lock:\n        running += 1\n        \
-                most = max(most, running)\n    time.sleep(ctx.input.get('s', 0))\n    with lock:\n        running -= 1\n    \
-                return most\n";
-    let host = Project::new()
-        .file("functions/blocking.py", text)
-        .config(json!({"functions": {"pool": {"max_instances": 1}}}))
-        .serve()
-        .await;
+    let config = json!({"functions": {"pool": {"max_instances": 1}}});
+    let project = Project::new().with_own(Runtime::Python, "blocking").config(config);
+    let host = project.serve().await;
     host.call("blocking", json!({})).await.value();
     let began = Instant::now();
     join_all((0..16).map(|_| host.call("blocking", json!({"s": 0.4})))).await;
@@ -57,12 +50,11 @@ async fn n2_sync_handlers_run_eight_at_a_time_in_one_worker() {
 
 #[tokio::test]
 async fn n2_prints_of_threads_belong_to_their_calls() {
-    let text = "import time\n\ndef handler(ctx):\n    for n in range(10):\n        print(ctx.input['name'], n)\n        time.sleep(0.002)\n";
-    let host = Project::new().file("functions/threads.py", text).serve().await;
+    let host = Project::new().with_own(Runtime::Python, "threads").serve().await;
     let calls = (0..16).map(|n| {
         let host = &host;
         async move {
-            let (id, name) = (crate::harness::new_id(), format!("call-{n}"));
+            let (id, name) = (new_id(), format!("call-{n}"));
             let call = host.post("threads").header("X-Request-Id", &id);
             call.json(&json!({"name": name})).send().await.value();
             (id, name)
@@ -73,17 +65,16 @@ async fn n2_prints_of_threads_belong_to_their_calls() {
         host.log.wait_for("the last line", |line| line.says(&id, &last)).await;
         let lines = host.log.of_call(&id);
         let expected: Vec<_> = (0..10).map(|n| format!("{name} {n}")).collect();
-        assert_eq!(lines.iter().map(|line| line.message()).collect::<Vec<_>>(), expected);
+        assert_eq!(lines.iter().map(Line::message).collect::<Vec<_>>(), expected);
     }
 }
 
 #[tokio::test]
 async fn n7_sys_exit_in_a_handler_is_an_error_and_not_the_end() {
-    let text = "import os, sys\n\ndef handler(ctx):\n    if ctx.input.get('leave'):\n        sys.exit(3)\n    return os.getpid()\n";
-    let host = Project::new().file("functions/leaving.py", text).serve().await;
+    let host = Project::new().with_own(Runtime::Python, "leaving").serve().await;
     let pid = host.call("leaving", json!({})).await.value();
-    let message =
-        host.call("leaving", json!({"leave": true})).await.error_message(500, "FUNCTION_ERROR");
+    let answer = host.call("leaving", json!({"leave": true})).await;
+    let message = answer.error_message(500, "FUNCTION_ERROR");
     assert!(message.contains("sys.exit"), "{message}");
     assert_eq!(host.call("leaving", json!({})).await.value(), pid);
 }

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::harness::{Project, RUNTIMES, Runtime, new_id};
+use crate::harness::{Project, RUNTIMES, new_id};
 
 #[tokio::test]
 async fn n8_method_headers_query_id_and_ip_arrive() {
@@ -90,21 +90,8 @@ async fn n8_a_function_knows_its_name() {
 
 #[tokio::test]
 async fn n4_without_a_token_nobody_is_authenticated() {
-    let table = [
-        (Runtime::Node, "export default (ctx) => ctx.auth === null;\n".to_owned()),
-        (Runtime::Python, "def handler(ctx):\n    return ctx.auth is None\n".to_owned()),
-        (
-            Runtime::Go,
-            "package main\n\nimport \"github.com/watzon/alyx/pkg/runtime\"\n\n\
-             func Handler(ctx *runtime.Context) (any, error) { return ctx.Auth == nil, nil }\n"
-                .to_owned(),
-        ),
-    ];
-    let project = table.iter().fold(Project::new(), |project, (runtime, text)| {
-        project.file(&runtime.file(&runtime.function("anonymous")), text)
-    });
-    let host = project.serve().await;
-    for (runtime, _) in table {
+    let host = Project::new().with_all("anonymous").serve().await;
+    for runtime in RUNTIMES {
         let value = host.call(&runtime.function("anonymous"), json!({})).await.value();
         assert_eq!(value, true, "{runtime}");
     }

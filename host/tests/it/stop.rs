@@ -189,9 +189,7 @@ async fn w6_two_hosts_of_one_project_leave_each_other_alone() {
 
 #[tokio::test]
 async fn w6_what_a_worker_started_goes_with_it() {
-    let text = "import { spawn } from 'node:child_process';\nexport default (ctx) => {\n  \
-                const child = spawn('sleep', ['100000']);\n  return child.pid;\n};\n";
-    let mut host = Project::new().file("functions/parent.js", text).serve().await;
+    let mut host = Project::new().with_own(Runtime::Node, "parent").serve().await;
     let pid = host.call("parent", json!({})).await.value().as_i64().expect("a pid") as i32;
     let child = Process::find(pid).expect("it sleeps");
     host.stop().await;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::harness::processes::Process;
-use crate::harness::{Answer, Host, PATIENCE, Project, RUNTIMES, eventually};
+use crate::harness::{Answer, Host, PATIENCE, Project, RUNTIMES, Runtime, eventually};
 
 const TIMEOUT: Duration = Duration::from_millis(1500);
 /// The contract says 100 ms; a busy machine gets more.
@@ -115,16 +115,14 @@ async fn h6_a_call_that_ends_just_in_time_is_answered() {
 
 #[tokio::test]
 async fn h6_a_synchronous_python_handler_that_sleeps_is_answered_504_and_killed() {
-    let blocking = "import os, time\n\ndef handler(ctx):\n    if 'ms' not in ctx.input:\n        \
-                    return os.getpid()\n    time.sleep(ctx.input['ms'] / 1000)\n";
-    let project = Project::new().file("functions/blocking.py", blocking);
+    let project = Project::new().with_own(Runtime::Python, "sleeping");
     let timeout = format!("{}ms", TIMEOUT.as_millis());
     let host = project.config(json!({"functions": {"timeout": timeout}})).serve().await;
-    let worker = Process::find(serving_again(&host, "blocking").await);
-    let answer = host.call("blocking", json!({"ms": 60_000})).await;
-    check_in_time(&answer, "blocking");
+    let worker = Process::find(serving_again(&host, "sleeping").await);
+    let answer = host.call("sleeping", json!({"ms": 60_000})).await;
+    check_in_time(&answer, "sleeping");
     check_killed(&host, &worker.expect("it has answered")).await;
-    serving_again(&host, "blocking").await;
+    serving_again(&host, "sleeping").await;
 }
 
 #[tokio::test]

@@ -113,7 +113,9 @@ async fn most_workers_during<T>(host: &Host, work: impl Future<Output = T>) -> (
     loop {
         tokio::select! {
             done = &mut work => return (most, done),
-            () = tokio::time::sleep(Duration::from_millis(5)) => most = most.max(host.workers().len()),
+            () = tokio::time::sleep(Duration::from_millis(5)) => {
+                most = most.max(host.workers().len());
+            }
         }
     }
 }
@@ -141,7 +143,8 @@ async fn w2_max_instances_is_never_exceeded_by_many_functions() {
         let host = project.config(pool(json!({"max_instances": 2}))).serve().await;
         let calls = (0..40).map(|n| {
             let (host, name) = (&host, &names[n % names.len()]);
-            async move { host.call(name, json!({"do": "echo", "value": n, "ms": 20})).await.value() }
+            let input = json!({"do": "echo", "value": n, "ms": 20});
+            async move { host.call(name, input).await.value() }
         });
         let (most, values) = most_workers_during(&host, join_all(calls)).await;
         assert_eq!(json!(values), json!((0..40).collect::<Vec<_>>()), "{runtime}");
@@ -210,10 +213,7 @@ async fn w7_a_stopped_worker_that_never_answers_is_given_up() {
 
 #[tokio::test]
 async fn w5_a_worker_with_an_unhandled_rejection_is_replaced_after_its_calls() {
-    let text = "export default async (ctx) => {\n  if (ctx.input.reject) Promise.reject(new Error('nobody waits'));\n  \
-                if (ctx.input.ms) { ctx.log.info('begun'); await new Promise((done) => setTimeout(done, ctx.input.ms)); }\n  \
-                return process.pid;\n};\n";
-    let host = Project::new().file("functions/careless.js", text).serve().await;
+    let host = Project::new().with_own(Runtime::Node, "careless").serve().await;
     let first = host.call("careless", json!({})).await.value();
     let (running, _) = host.begin("careless", json!({"ms": 1_500})).await;
     let _answer_or_error = host.call("careless", json!({"reject": true})).await;

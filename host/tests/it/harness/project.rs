@@ -69,6 +69,11 @@ impl Project {
         self.file(&file, &text)
     }
 
+    /// Adds a fixture that only one runtime has, under its own name.
+    pub(crate) fn with_own(self, runtime: Runtime, name: &str) -> Self {
+        self.file(&runtime.file(name), &runtime.fixture(name))
+    }
+
     /// Adds the fixture `stem` in every runtime.
     pub(crate) fn with_all(self, stem: &str) -> Self {
         RUNTIMES.into_iter().fold(self, |project, runtime| project.with(runtime, stem))

@@ -7,6 +7,8 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::OnceLock;
 
+use serde_json::Value;
+
 /// A language that functions are written in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Runtime {
@@ -59,8 +61,18 @@ impl Runtime {
 
     /// The text of `tests/fixtures/<runtime>/<name>.<extension>`.
     pub(crate) fn fixture(self, name: &str) -> String {
+        self.read(&format!("{name}.{}", self.extension()))
+    }
+
+    /// What is expected of the cases of a fixture, by the case's name: `<runtime>/<name>.json`.
+    pub(crate) fn expected(self, name: &str) -> serde_json::Map<String, Value> {
+        let text = self.read(&format!("{name}.json"));
+        serde_json::from_str(&text).expect("an object with a member for each case")
+    }
+
+    fn read(self, name: &str) -> String {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
-        let path = folder.join(self.name()).join(format!("{name}.{}", self.extension()));
+        let path = folder.join(self.name()).join(name);
         std::fs::read_to_string(&path)
             .unwrap_or_else(|e| panic!("no fixture '{}': {e}", path.display()))
     }
