@@ -47,8 +47,7 @@ pub fn check(
         return Err(Violations::of(vec![broken]).expect("there is one in the list"));
     };
     let start = address(value);
-    let mut check =
-        Check { start, defaults, violations: Vec::new(), fills: Fills::default() };
+    let mut check = Check { start, defaults, violations: Vec::new(), fills: Fills::default() };
     check.object(fields, whole, path);
     match Violations::of(check.violations) {
         Some(violations) => Err(violations),
@@ -213,9 +212,8 @@ fn address(text: &[u8]) -> usize {
 fn is_same(choice: &Value, text: &str) -> bool {
     match choice {
         Value::String(choice) => text.starts_with('"') && bounds::string(text) == choice.as_str(),
-        Value::Number(choice) => {
-            Number::read(text).is_some_and(|number| Number::read(&choice.to_string()) == Some(number))
-        }
+        Value::Number(choice) => Number::read(text)
+            .is_some_and(|number| Number::read(&choice.to_string()) == Some(number)),
         _ => json::read::<Value>(text).is_ok_and(|value| value == *choice),
     }
 }

@@ -15,6 +15,7 @@ pub mod members;
 pub mod fill;
 pub mod check;
 pub mod bounds;
+pub mod given;
 pub mod read;
 pub mod json_schema;
 pub mod openapi;

@@ -27,7 +27,9 @@ impl Pattern {
             return Err(format!("is longer than {LONGEST} bytes; check that in the handler"));
         }
         if ["(?=", "(?!", "(?<=", "(?<!"].iter().any(|look| source.contains(look)) {
-            return Err("uses look-around, which is not supported; check that in the handler".into());
+            return Err(
+                "uses look-around, which is not supported; check that in the handler".into()
+            );
         }
         let regex = RegexBuilder::new(&from_ecma(source))
             .size_limit(LARGEST)

@@ -4,29 +4,31 @@
 //! nothing of values.
 
 use bytes::Bytes;
-use indexmap::IndexMap;
-use serde_json::Value;
 use serde_json::value::RawValue;
 
-use crate::config::suggest::closest;
 use crate::schema::check::{Defaults, check};
 use crate::schema::fault::{Fault, SchemaError};
-use crate::schema::format::{FORMATS, Format};
-use crate::schema::number::Number;
-use crate::schema::pattern::Pattern;
-use crate::schema::rules::{Field, Fields, Length, Presence, Range, Rules, Shape};
+use crate::schema::given::{Given, Members, unknown};
+use crate::schema::rules::{Field, Fields, Presence, Rules, Shape};
 
 /// Objects and arrays inside each other, in a schema.
 const DEEPEST: usize = 32;
 const MOST_FIELDS: usize = 1_000;
-const TYPES: [&str; 7] = ["string", "number", "integer", "boolean", "array", "object", "any"];
 const RULES: [&str; 13] = [
-    "type", "required", "optional", "default", "enum", "min", "max", "minLength", "maxLength",
-    "pattern", "format", "items", "properties",
+    "type",
+    "required",
+    "optional",
+    "default",
+    "enum",
+    "min",
+    "max",
+    "minLength",
+    "maxLength",
+    "pattern",
+    "format",
+    "items",
+    "properties",
 ];
-
-/// Members in the order of the source.
-type Members<'v> = IndexMap<String, &'v RawValue>;
 
 /// Input and output, where they are given.
 ///
@@ -89,14 +91,19 @@ impl Reader {
             self.fault(place, "must be an object of rules, such as {type: 'string'}");
             return None;
         };
-        let given = self.spelled(members, place);
         let faults = self.faults.len();
-        let mut one = Given { members: given, place, reader: self };
-        let shape = one.shape(depth)?;
-        let presence = one.presence();
-        let choices = one.choices();
-        let default = one.take("default").map(|value| value.get().to_owned());
-        one.leftovers(&shape);
+        let members = self.spelled(members, place);
+        let mut given = Given { members, place, faults: &mut self.faults };
+        let shape = given.shape();
+        let presence = given.presence();
+        let choices = given.choices();
+        let default = given.take("default").map(|value| value.get().to_owned());
+        let mut shape = shape?;
+        let inside = given.inside(&shape);
+        given.leftovers(&shape);
+        if let Some(inside) = inside {
+            self.inner(&mut shape, inside, place, depth);
+        }
         let rules = Rules { shape, presence, choices, default };
         // Values are held to rules that are whole only.
         if self.faults.len() == faults {
@@ -105,11 +112,25 @@ impl Reader {
         Some(rules)
     }
 
+    /// What an array or an object holds.
+    fn inner(&mut self, shape: &mut Shape, inside: &RawValue, place: &str, depth: usize) {
+        match shape {
+            Shape::Array { items, .. } => {
+                *items = self.items(inside, &format!("{place}.items"), depth).map(Box::new);
+            }
+            Shape::Object(fields) => {
+                *fields = self.fields(inside, &format!("{place}.properties"), depth);
+            }
+            _ => {}
+        }
+    }
+
     /// `{type}`, or the type's name alone.
     fn items(&mut self, value: &RawValue, place: &str, depth: usize) -> Option<Rules> {
         let rules = match serde_json::from_str::<String>(value.get()) {
             Ok(name) => {
-                let shorthand = serde_json::value::to_raw_value(&serde_json::json!({ "type": name }));
+                let shorthand =
+                    serde_json::value::to_raw_value(&serde_json::json!({ "type": name }));
                 self.rules(&shorthand.expect("a string is JSON"), place, depth + 1)
             }
             Err(_) if depth > DEEPEST => {
@@ -162,157 +183,6 @@ impl Reader {
 
     fn fault(&mut self, place: &str, complaint: impl Into<String>) {
         self.faults.push(Fault { place: place.to_owned(), complaint: complaint.into() });
-    }
-}
-
-/// The rules of one value that have not been read yet.
-struct Given<'v, 'r, 'p> {
-    members: Members<'v>,
-    place: &'p str,
-    reader: &'r mut Reader,
-}
-
-impl<'v> Given<'v, '_, '_> {
-    fn take(&mut self, rule: &str) -> Option<&'v RawValue> {
-        self.members.shift_remove(rule).filter(|value| value.get() != "null")
-    }
-
-    fn shape(&mut self, depth: usize) -> Option<Shape> {
-        let name = match self.take("type") {
-            None => "any".to_owned(),
-            Some(value) => serde_json::from_str(value.get()).unwrap_or_else(|_| value.to_string()),
-        };
-        Some(match name.as_str() {
-            "any" => Shape::Any,
-            "boolean" => Shape::Boolean,
-            "string" => Shape::Text {
-                length: self.length(),
-                pattern: self.pattern(),
-                format: self.format(),
-            },
-            "number" | "integer" => {
-                let range = Range { min: self.number("min"), max: self.number("max") };
-                if let Range { min: Some(min), max: Some(max) } = range {
-                    self.ordered("min", max.is_less_than(min));
-                }
-                Shape::Number { whole: name == "integer", range }
-            }
-            "array" => {
-                let place = format!("{}.items", self.place);
-                let items = self.take("items");
-                let items = items.and_then(|items| self.reader.items(items, &place, depth));
-                Shape::Array { length: self.length(), items: items.map(Box::new) }
-            }
-            "object" => {
-                let place = format!("{}.properties", self.place);
-                let properties = self.take("properties");
-                Shape::Object(properties.and_then(|all| self.reader.fields(all, &place, depth)))
-            }
-            _ => {
-                self.fault("type", unknown("type", &name, &TYPES));
-                return None;
-            }
-        })
-    }
-
-    fn presence(&mut self) -> Presence {
-        let required = self.switch("required");
-        let optional = self.switch("optional");
-        match (required, optional) {
-            (Some(required), Some(optional)) if required == optional => {
-                self.fault("required", "contradicts 'optional'; keep one of them");
-                Presence::Unsaid
-            }
-            (Some(true), _) | (_, Some(false)) => Presence::Required,
-            (Some(false), _) | (_, Some(true)) => Presence::Optional,
-            (None, None) => Presence::Unsaid,
-        }
-    }
-
-    fn choices(&mut self) -> Option<Vec<Value>> {
-        let choices = self.read::<Vec<Value>>("enum", "a list of values")?;
-        if choices.is_empty() {
-            self.fault("enum", "is empty: no value could ever pass");
-        }
-        Some(choices)
-    }
-
-    fn length(&mut self) -> Length {
-        let wanted = "a whole number from 0 on";
-        let min = self.read::<usize>("minLength", wanted);
-        let max = self.read::<usize>("maxLength", wanted);
-        self.ordered("minLength", min.zip(max).is_some_and(|(min, max)| min > max));
-        Length { min, max }
-    }
-
-    fn pattern(&mut self) -> Option<Pattern> {
-        let source = self.read::<String>("pattern", "a text")?;
-        Pattern::new(&source).map_err(|why| self.fault("pattern", why)).ok()
-    }
-
-    fn format(&mut self) -> Option<Format> {
-        let name = self.read::<String>("format", "a text")?;
-        let found = Format::named(&name);
-        if found.is_none() {
-            let known: Vec<&str> = FORMATS.iter().map(|(known, _)| *known).collect();
-            self.fault("format", unknown("format", &name, &known));
-        }
-        found
-    }
-
-    fn number(&mut self, rule: &str) -> Option<Number> {
-        let value = self.take(rule)?;
-        let number = Number::read(value.get());
-        if number.is_none() {
-            self.fault(rule, "must be a number");
-        }
-        number
-    }
-
-    fn switch(&mut self, rule: &str) -> Option<bool> {
-        self.read(rule, "true or false")
-    }
-
-    fn read<T: serde::de::DeserializeOwned>(&mut self, rule: &str, wanted: &str) -> Option<T> {
-        let value = self.take(rule)?;
-        let read = serde_json::from_str(value.get()).ok();
-        if read.is_none() {
-            self.fault(rule, format!("must be {wanted}"));
-        }
-        read
-    }
-
-    fn ordered(&mut self, rule: &str, crossed: bool) {
-        if crossed {
-            self.fault(rule, "is above the upper bound: no value could ever pass");
-        }
-    }
-
-    /// Rules that exist but say nothing of this type.
-    fn leftovers(&mut self, shape: &Shape) {
-        let left: Vec<String> = self.members.keys().cloned().collect();
-        for rule in left.iter().filter(|rule| self.members[*rule].get() != "null") {
-            let wanted = match rule.as_str() {
-                "min" | "max" => "number or integer",
-                "minLength" | "maxLength" => "string or array",
-                "items" => "array",
-                "properties" => "object",
-                _ => "string",
-            };
-            let complaint = format!("needs type {wanted}, and this is of type {}", shape.name());
-            self.fault(rule, complaint);
-        }
-    }
-
-    fn fault(&mut self, rule: &str, complaint: impl Into<String>) {
-        self.reader.fault(&format!("{}.{rule}", self.place), complaint);
-    }
-}
-
-fn unknown(what: &str, word: &str, known: &[&str]) -> String {
-    match closest(word, known.iter().copied()) {
-        Some(meant) => format!("unknown {what} '{word}'; did you mean '{meant}'?"),
-        None => format!("unknown {what} '{word}'; known are {}", known.join(", ")),
     }
 }
 
