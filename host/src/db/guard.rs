@@ -1,0 +1,185 @@
+//! What statements may touch, decided by SQLite's authorizer and never by reading the text.
+//!
+//! Knows two parties: the host, and functions. `_alyx_*` is the host's alone, by every road: a
+//! view, a trigger or a nested statement of a function counts as the function.
+
+use crate::db::error::DbError;
+use parking_lot::Mutex;
+use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Names that begin so are the host's.
+pub(super) const OURS: &str = "_alyx_";
+
+/// For whom the connection works just now, and why it last refused.
+#[derive(Debug)]
+pub(super) struct Guard {
+    strict: AtomicBool,
+    /// Tables that alyx.yaml declares: their shape is not for functions to change.
+    declared: Vec<String>,
+    writes: Writes,
+    refusal: Mutex<Option<DbError>>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Writes {
+    Allowed,
+    Refused,
+}
+
+/// While it lives, statements are a function's.
+#[derive(Debug)]
+pub(super) struct Strict<'a>(&'a Guard);
+
+impl Drop for Strict<'_> {
+    fn drop(&mut self) {
+        self.0.strict.store(false, Ordering::Relaxed);
+    }
+}
+
+impl Guard {
+    pub(super) fn new(declared: Vec<String>, writes: Writes) -> Arc<Guard> {
+        let (strict, refusal) = (AtomicBool::new(false), Mutex::new(None));
+        Arc::new(Guard { strict, declared, writes, refusal })
+    }
+
+    pub(super) fn strictly(&self) -> Strict<'_> {
+        self.strict.store(true, Ordering::Relaxed);
+        self.refusal.lock().take();
+        Strict(self)
+    }
+
+    /// Why SQLite just said "not authorized".
+    pub(super) fn refusal(&self) -> DbError {
+        let refusal = self.refusal.lock().take();
+        refusal.unwrap_or_else(|| DbError::forbidden("the statement may not do this"))
+    }
+
+    pub(super) fn judge(&self, context: &AuthContext<'_>) -> Authorization {
+        let verdict = if self.strict.load(Ordering::Relaxed) {
+            self.of_function(context)
+        } else {
+            of_host(context)
+        };
+        match verdict {
+            Ok(()) => Authorization::Allow,
+            Err(refusal) => {
+                // The first reason is the most telling one.
+                self.refusal.lock().get_or_insert(refusal);
+                Authorization::Deny
+            }
+        }
+    }
+
+    fn of_function(&self, context: &AuthContext<'_>) -> Result<(), DbError> {
+        use AuthAction as A;
+        if context.accessor.is_some_and(ours) {
+            return Ok(());
+        }
+        if context.database_name == Some("temp") {
+            return Err(DbError::forbidden("temporary tables, views and triggers are not for functions; use ordinary ones"));
+        }
+        match context.action {
+            A::Select | A::Recursive => Ok(()),
+            A::Read { table_name, .. } => table(table_name),
+            A::Function { function_name } => function(function_name),
+            A::Pragma { pragma_name, .. } => {
+                Err(DbError::forbidden(format!("PRAGMA {pragma_name} is not for functions")))
+            }
+            A::Attach { .. } | A::Detach { .. } => {
+                Err(DbError::forbidden("functions cannot attach, detach or copy databases"))
+            }
+            A::Transaction { .. } | A::Savepoint { .. } => {
+                Err(DbError::forbidden("transactions are the host's; use batch for several statements at once"))
+            }
+            A::CreateVtable { .. } | A::DropVtable { .. } => {
+                Err(DbError::forbidden("virtual tables are not for functions"))
+            }
+            _ if self.writes == Writes::Refused => Err(DbError::read_only()),
+            _ => self.write(&context.action),
+        }
+    }
+
+    fn write(&self, action: &AuthAction<'_>) -> Result<(), DbError> {
+        use AuthAction as A;
+        match *action {
+            A::Insert { table_name } | A::Delete { table_name } => table(table_name),
+            A::Update { table_name, .. } => table(table_name),
+            A::CreateIndex { index_name: name, table_name }
+            | A::DropIndex { index_name: name, table_name }
+            | A::CreateTrigger { trigger_name: name, table_name }
+            | A::DropTrigger { trigger_name: name, table_name } => {
+                self.dropped(action, table_name)?;
+                table(name).and(table(table_name))
+            }
+            A::CreateTable { table_name: name }
+            | A::CreateView { view_name: name }
+            | A::DropView { view_name: name }
+            | A::Reindex { index_name: name }
+            | A::Analyze { table_name: name } => table(name),
+            A::DropTable { table_name } | A::AlterTable { table_name, .. } => {
+                self.shape(table_name).and(table(table_name))
+            }
+            _ => Err(DbError::forbidden("the statement may not do this")),
+        }
+    }
+
+    /// A table takes its triggers along, and this is asked first: it names the real culprit.
+    fn dropped(&self, action: &AuthAction<'_>, table_name: &str) -> Result<(), DbError> {
+        match action {
+            AuthAction::DropTrigger { trigger_name, .. } if ours(trigger_name) => {
+                self.shape(table_name)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn shape(&self, table_name: &str) -> Result<(), DbError> {
+        if self.declared.iter().any(|name| name.eq_ignore_ascii_case(table_name)) {
+            let message = format!("the shape of '{table_name}' is kept by alyx.yaml; change it there");
+            return Err(DbError::forbidden(message));
+        }
+        Ok(())
+    }
+}
+
+/// The host may do anything; a function's trigger or view that a statement of the host runs into
+/// may not.
+fn of_host(context: &AuthContext<'_>) -> Result<(), DbError> {
+    use AuthAction as A;
+    if context.accessor.is_none_or(ours) {
+        return Ok(());
+    }
+    match context.action {
+        A::Read { table_name: name, .. }
+        | A::Insert { table_name: name }
+        | A::Delete { table_name: name }
+        | A::Update { table_name: name, .. } => table(name),
+        _ => Ok(()),
+    }
+}
+
+pub(super) fn ours(name: &str) -> bool {
+    name.get(..OURS.len()).is_some_and(|start| start.eq_ignore_ascii_case(OURS))
+}
+
+fn table(name: &str) -> Result<(), DbError> {
+    let lower = name.to_ascii_lowercase();
+    if ours(name) {
+        return Err(DbError::forbidden(format!("'{lower}' belongs to the host; no function can use it")));
+    }
+    let inner = ["dbstat", "sqlite_dbpage", "sqlite_stmt", "bytecode", "tables_used"];
+    if lower.starts_with("pragma_") || inner.contains(&lower.as_str()) {
+        return Err(DbError::forbidden(format!("'{lower}' shows the inside of the database; it is not for functions")));
+    }
+    Ok(())
+}
+
+fn function(name: &str) -> Result<(), DbError> {
+    let lower = name.to_ascii_lowercase();
+    if ["load_extension", "fts3_tokenizer", "readfile", "writefile", "edit"].contains(&lower.as_str()) {
+        return Err(DbError::forbidden(format!("the SQL function '{lower}' is not for functions")));
+    }
+    Ok(())
+}
