@@ -244,6 +244,23 @@ def test_pings_are_answered_while_eight_handlers_block(host: Host) -> None:
     assert host.error()["data"]["code"] == "OVERLOADED"
 
 
+def test_quick_handlers_may_queue_up_until_all_threads_are_busy(host: Host) -> None:
+    host.load(
+        "import time\ndef handler(ctx):\n"
+        "    if ctx.input:\n        print('begun')\n        time.sleep(60)\n"
+    )
+    host.notifications.clear()  # the credit of eight that came before the answer
+    for _ in range(5000):
+        host.invoke()
+        if host.notifications:
+            break
+    assert [n["params"] for n in host.notifications] == [{"max": 64}]
+    for _ in range(8):
+        host.start({"wait": True})
+    told = [host.receive() for _ in range(9)]
+    assert {"max": 8} in [message["params"] for message in told]
+
+
 def test_a_blocked_loop_shows(host: Host) -> None:
     """Pings go unanswered, so that the host sends no more calls there."""
     gate = host.folder / "gate"

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 
 THREADS = 8
+# Calls in a row, none of them with all threads busy, that make handlers quick.
+QUICK_CALLS = 1000
 
 
 class Threads:
@@ -45,9 +47,21 @@ class Threads:
     so handlers that block get up to eight threads, while a burst of quick ones
     is run by one that answers with a single write. The ninth thread is there so
     that somebody reads when eight handlers block.
+
+    `pace` is told when handlers turn out to be quick, so that more of them may be
+    on their way than there are threads, and when all threads are busy after all.
     """
 
-    def __init__(self, finish: Finish, loop: Loop, read: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        finish: Finish,
+        loop: Loop,
+        read: Callable[[], bool],
+        pace: Callable[[bool], None],
+    ) -> None:
+        self._pace = pace
+        self._quick = False
+        self._calm_calls = 0
         self._finish = finish
         self._loop = loop
         self._read = read
@@ -146,10 +160,20 @@ class Threads:
         except IndexError:
             return None
         try:
-            return self._jobs.popleft()
+            invocation = self._jobs.popleft()
         except IndexError:
             self._slots.append(0)
             return None
+        self._judge()
+        return invocation
+
+    def _judge(self) -> None:
+        # Races between threads cost a notification too many, or a late one.
+        self._calm_calls = self._calm_calls + 1 if self._slots else 0
+        quick = self._calm_calls >= QUICK_CALLS
+        if quick != self._quick and (quick or not self._calm_calls):
+            self._quick = quick
+            self._pace(quick)
 
     def _call(self, invocation: Invocation) -> None:
         if invocation.cancelled:

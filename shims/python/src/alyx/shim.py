@@ -45,8 +45,9 @@ class Shim:
         self._limits = Limits()
         self._calls = Calls(peer, self._limits, CONCURRENCY)
         self._loop = Loop(self._calls, self._late_failure)
-        self._threads = Threads(self._calls, self._loop, self._read)
+        self._threads = Threads(self._calls, self._loop, self._read, self._set_pace)
         self._loop_reads = False
+        self._has_threads = False
         self._served: dict[tuple[str, str], Served] = {}
         self._main_jobs: deque[Callable[[], None]] = deque()
         self._main_wake = threading.Semaphore(0)
@@ -177,14 +178,21 @@ class Shim:
     def _prepare(self, is_async: bool) -> Callable[[Invocation], None]:
         """Makes ready for one kind of handler; returns what takes its calls."""
         if not is_async:
-            if self._calls.most > THREADS:
+            if not self._has_threads:
+                self._has_threads = True
                 self._calls.most = THREADS
-                self._peer.notify("concurrency", {"max": THREADS})
+                self._set_pace(False)
             return self._threads.add
         if not self._loop_reads:
             self._loop_reads = True
             self._threads.hand_over_reading(self._let_loop_read)
         return self._loop.add
+
+    def _set_pace(self, quick: bool) -> None:
+        """Quick handlers may queue up here; for slow ones other workers are better."""
+        # Never less than was ever offered: calls may be on their way already.
+        self._calls.most = max(self._calls.most, CONCURRENCY if quick else THREADS)
+        self._peer.notify("concurrency", {"max": CONCURRENCY if quick else THREADS})
 
     def _let_loop_read(self) -> None:
         self._loop.read_with(self._peer.fd, self._read_in_loop)
