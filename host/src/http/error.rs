@@ -18,7 +18,7 @@ pub struct ApiError {
     pub status: StatusCode,
     pub code: String,
     pub message: String,
-    pub extra: Map<String, Value>,
+    pub extra: Box<Map<String, Value>>,
     pub retry_after: Option<u64>,
 }
 
@@ -29,7 +29,7 @@ impl ApiError {
             status,
             code: code.into(),
             message: message.into(),
-            extra: Map::new(),
+            extra: Box::default(),
             retry_after: None,
         }
     }
@@ -189,7 +189,7 @@ fn thrown(error: &RpcError) -> ApiError {
         _ if error.is(ErrorCode::FunctionError) => status_of(&code),
         _ => 500,
     };
-    ApiError { extra: details, ..ApiError::new(status, &code, error.message.clone()) }
+    ApiError { extra: Box::new(details), ..ApiError::new(status, &code, error.message.clone()) }
 }
 
 /// The status of a code that a function threw (contract, section 3).

@@ -88,7 +88,7 @@ pub enum Refusal {
 pub enum CallError {
     /// The handler threw, or its result could not be sent.
     #[error(transparent)]
-    Thrown(RpcError),
+    Thrown(Box<RpcError>),
     #[error("no answer within the function's timeout")]
     Deadline,
     /// Nothing of the call has reached the worker: it may be tried on another.

@@ -127,7 +127,7 @@ fn output(answer: Answer) -> Result<Bytes, CallError> {
         Err(error) if error.is(ErrorCode::Cancelled) || error.is(ErrorCode::DeadlineExceeded) => {
             Err(CallError::Deadline)
         }
-        Err(error) => Err(CallError::Thrown(error)),
+        Err(error) => Err(CallError::Thrown(Box::new(error))),
     }
 }
 

@@ -163,11 +163,12 @@ impl RuntimePool {
         let _told_when_called = self.runtime.loadable(function).await;
     }
 
-    /// True when the blanks that were asked for are there, or in use.
+    /// True when `min_warm` workers are up, or it is known that they do not start.
     #[must_use]
     pub fn ready(&self) -> bool {
-        let census = self.census();
-        census.starting == 0 || census.blank + census.idle + census.busy >= self.rules.min_warm
+        let state = self.state.lock();
+        let census = state.census();
+        census.blank + census.idle + census.busy >= self.rules.min_warm || state.is_broken()
     }
 
     #[must_use]

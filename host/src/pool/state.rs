@@ -100,7 +100,7 @@ impl<W: Clone, F: Clone, T> State<W, F, T> {
     }
 
     fn start_refusal(&self, now: Instant) -> Option<Refusal> {
-        let hopeless = self.start_failures >= START_FAILURES && now < self.start_again;
+        let hopeless = self.is_broken() && now < self.start_again;
         let fault = self.start_fault.clone().filter(|_| hopeless && self.workers.is_empty());
         fault.map(Refusal::Start)
     }
@@ -116,6 +116,11 @@ impl<W: Clone, F: Clone, T> State<W, F, T> {
             self.queued += 1;
         }
         ticket
+    }
+
+    /// Workers do not start, again and again.
+    pub(crate) fn is_broken(&self) -> bool {
+        self.start_failures >= START_FAILURES
     }
 
     /// A worker is taking the function in.
@@ -200,7 +205,7 @@ impl<W: Clone, F: Clone, T> State<W, F, T> {
         self.back_off(now);
         self.start_fault = Some(fault.clone());
         let mut actions = Vec::new();
-        if self.start_failures >= START_FAILURES && self.workers.is_empty() {
+        if self.is_broken() && self.workers.is_empty() {
             for key in std::mem::take(&mut self.hungry) {
                 self.refuse_waiting(&key, &Refusal::Start(fault.clone()), &mut actions);
             }

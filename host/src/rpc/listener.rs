@@ -37,7 +37,7 @@ pub enum ListenError {
     #[error("the worker closed the connection before it said hello")]
     NoHello,
     #[error("the worker's hello was refused: {0}")]
-    Refused(RpcError),
+    Refused(Box<RpcError>),
     #[error("the worker broke the protocol before it said hello: {0}")]
     Codec(#[from] CodecError),
     #[error("accepting the worker's connection failed: {0}")]
@@ -181,7 +181,7 @@ where
     T: AsyncRead + AsyncWrite + Unpin,
 {
     framed.send(message::error(id, &error)?).await?;
-    Err(ListenError::Refused(error))
+    Err(ListenError::Refused(Box::new(error)))
 }
 
 fn welcome(version: u32, limits: &Limits, session: &str) -> HelloResult {

@@ -118,6 +118,12 @@ impl Runtime {
         Ok(Runtime { name: source.name.to_owned(), version, env, kind })
     }
 
+    /// True when functions are built before they can be loaded.
+    #[must_use]
+    pub fn builds(&self) -> bool {
+        matches!(self.kind, Kind::Go(_))
+    }
+
     /// The command that starts a blank worker; may have to build it first.
     ///
     /// # Errors

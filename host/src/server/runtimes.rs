@@ -16,6 +16,7 @@ use crate::pool::error::Refusal;
 use crate::pool::slot::Rules;
 use crate::pool::{Pool, RuntimePool, Shared};
 use crate::registry::Registry;
+use crate::registry::function::Function;
 use crate::runtime::{Runtime, Source, Unavailable, shims};
 use crate::sandbox::process::ProcessLauncher;
 use crate::sandbox::run_dir::RunDir;
@@ -27,13 +28,13 @@ const FIRST_CREDIT: u32 = 64;
 const TOOLCHAIN_ENV: [&str; 8] =
     ["HOME", "TMPDIR", "XDG_CACHE_HOME", "GOPATH", "GOCACHE", "GOMODCACHE", "CC", "CGO_ENABLED"];
 
-/// The pools of all runtimes that have functions; `warm` starts workers ahead of calls.
+/// The pools of all runtimes that have functions; `ahead` starts workers ahead of calls.
 pub(crate) async fn pool(
     config: &Config,
     registry: &Registry,
     run_dir: &RunDir,
     metrics: &Arc<Metrics>,
-    warm: bool,
+    ahead: bool,
 ) -> Result<Pool, ServerError> {
     let (cache, shims) = unpack(config)?;
     let shared = shared(config, run_dir)?;
@@ -52,9 +53,10 @@ pub(crate) async fn pool(
                 tracing::info!("runtime '{name}' {} runs as local processes", runtime.version);
                 let rules = rules(&config.functions.pool);
                 let runtime = RuntimePool::new(runtime, shared.clone(), rules, metrics.pool(name));
-                if warm {
-                    runtime.warm();
-                    prepare(&runtime, registry);
+                if ahead {
+                    let mine = |f: &&Arc<Function>| f.runtime == name && f.problem.is_none();
+                    let functions = registry.iter().filter(mine).cloned().collect();
+                    tokio::spawn(warm(runtime.clone(), functions));
                 }
                 pool.add(runtime);
             }
@@ -135,13 +137,14 @@ fn rules(pool: &PoolConfig) -> Rules {
     }
 }
 
-/// Builds in the background what has to be built, so that first calls do not wait for it. A
-/// fault is told when the function is called.
-fn prepare(pool: &Arc<RuntimePool>, registry: &Registry) {
-    let runtime = &pool.runtime.name;
-    let mine = registry.iter().filter(|f| f.runtime == *runtime && f.problem.is_none());
-    for function in mine {
-        let (pool, function) = (pool.clone(), function.clone());
-        tokio::spawn(async move { pool.prepare(&function).await });
+/// Builds in the background what has to be built, then starts the first workers: a runtime is
+/// ready when its functions can be loaded at once. A fault is told when the function is called.
+async fn warm(pool: Arc<RuntimePool>, functions: Vec<Arc<Function>>) {
+    if pool.runtime.builds() {
+        tracing::info!("building {} functions of runtime '{}'", functions.len(), pool.runtime.name);
     }
+    for function in functions {
+        pool.prepare(&function).await;
+    }
+    pool.warm();
 }
