@@ -202,6 +202,7 @@ async fn w7_a_stopped_worker_that_never_answers_is_given_up() {
         .await;
         let worker = host.worker_of(runtime).await;
         worker.signal(Signal::STOP);
+        eventually("it stands still", PATIENCE, async || worker.is_stopped().then_some(())).await;
         host.probe(runtime, json!({})).await.error(504, "FUNCTION_TIMEOUT");
         eventually("it is killed", PATIENCE, async || (!worker.is_running()).then_some(())).await;
         eventually("another serves", PATIENCE, async || {

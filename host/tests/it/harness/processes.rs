@@ -47,6 +47,15 @@ impl Process {
         }
     }
 
+    /// True when all its threads have taken a SIGSTOP, which they do one by one.
+    pub(crate) fn is_stopped(&self) -> bool {
+        let Ok(threads) = fs::read_dir(format!("/proc/{}/task", self.pid)) else { return false };
+        threads.flatten().all(|thread| {
+            let stat = fs::read_to_string(thread.path().join("stat")).unwrap_or_default();
+            stat.rsplit_once(") ").is_some_and(|(_, fields)| fields.starts_with('T'))
+        })
+    }
+
     /// The environment it was started with.
     pub(crate) fn environment(&self) -> String {
         let bytes = fs::read(format!("/proc/{}/environ", self.pid)).unwrap_or_default();
