@@ -45,13 +45,19 @@ struct Compiler<'a> {
 impl Compiler<'_> {
     fn all_of(&mut self, filter: &Map<String, Value>, depth: usize) -> Result<String, DbError> {
         if depth > DEEPEST {
-            return Err(DbError::filter(format!("the filter is nested deeper than {DEEPEST} levels")));
+            return Err(DbError::filter(format!(
+                "the filter is nested deeper than {DEEPEST} levels"
+            )));
         }
         let mut parts = Vec::with_capacity(filter.len());
         for (name, value) in filter {
             parts.push(match (name.as_str(), value) {
-                ("$and", Value::Array(filters)) => self.several(filters, " AND ", "1", name, depth)?,
-                ("$or", Value::Array(filters)) => self.several(filters, " OR ", "0", name, depth)?,
+                ("$and", Value::Array(filters)) => {
+                    self.several(filters, " AND ", "1", name, depth)?
+                }
+                ("$or", Value::Array(filters)) => {
+                    self.several(filters, " OR ", "0", name, depth)?
+                }
                 // In SQL, not (null > 1) is null; here it is true.
                 ("$not", Value::Object(filter)) => {
                     format!("({}) IS NOT TRUE", self.all_of(filter, depth + 1)?)
@@ -59,7 +65,8 @@ impl Compiler<'_> {
                 ("$and" | "$or", _) => return Err(wrong(name, "takes a list of filters")),
                 ("$not", _) => return Err(wrong(name, "takes a filter")),
                 _ if name.starts_with('$') => {
-                    let message = format!("unknown operator '{name}'; use $and, $or or $not around fields");
+                    let message =
+                        format!("unknown operator '{name}'; use $and, $or or $not around fields");
                     return Err(DbError::filter(message).with("operator", name.as_str()));
                 }
                 _ => self.field(name, value)?,
@@ -93,10 +100,12 @@ impl Compiler<'_> {
             return self.condition(name, kind, "$eq", value);
         };
         if operators.is_empty() {
-            let message = format!("field '{name}' is compared with an empty object; use one of {OPERATORS}");
+            let message =
+                format!("field '{name}' is compared with an empty object; use one of {OPERATORS}");
             return Err(DbError::filter(message).of_field(name));
         }
-        let parts = operators.iter().map(|(operator, value)| self.condition(name, kind, operator, value));
+        let parts =
+            operators.iter().map(|(operator, value)| self.condition(name, kind, operator, value));
         Ok(joined(parts.collect::<Result<_, _>>()?, " AND ", "1"))
     }
 
@@ -115,7 +124,12 @@ impl Compiler<'_> {
             "$eq" if null => return Ok(format!("{column} IS NULL")),
             "$ne" if null => return Ok(format!("{column} IS NOT NULL")),
             "$eq" => "=",
-            "$ne" => return Ok(format!("({}) IS NOT TRUE", self.compared(&place, &column, "=", value)?)),
+            "$ne" => {
+                return Ok(format!(
+                    "({}) IS NOT TRUE",
+                    self.compared(&place, &column, "=", value)?
+                ));
+            }
             "$gt" => ">",
             "$gte" => ">=",
             "$lt" => "<",
@@ -124,7 +138,9 @@ impl Compiler<'_> {
             "$nin" => return Ok(format!("({}) IS NOT TRUE", self.one_of(&place, &column, value)?)),
             "$like" => return self.like(&place, &column, value),
             _ => {
-                let message = format!("unknown operator '{operator}' on field '{name}'; use one of {OPERATORS}");
+                let message = format!(
+                    "unknown operator '{operator}' on field '{name}'; use one of {OPERATORS}"
+                );
                 return Err(DbError::filter(message).of_field(name).with("operator", operator));
             }
         };
@@ -153,7 +169,12 @@ impl Compiler<'_> {
         })
     }
 
-    fn one_of(&mut self, place: &Place<'_>, column: &str, value: &Value) -> Result<String, DbError> {
+    fn one_of(
+        &mut self,
+        place: &Place<'_>,
+        column: &str,
+        value: &Value,
+    ) -> Result<String, DbError> {
         let Value::Array(values) = value else {
             return Err(place.wrong("takes a list"));
         };
@@ -201,7 +222,9 @@ impl Compiler<'_> {
     fn count(&mut self) -> Result<(), DbError> {
         self.conditions += 1;
         if self.conditions > MOST_CONDITIONS {
-            return Err(DbError::filter(format!("the filter has over {MOST_CONDITIONS} conditions")));
+            return Err(DbError::filter(format!(
+                "the filter has over {MOST_CONDITIONS} conditions"
+            )));
         }
         Ok(())
     }
@@ -210,7 +233,8 @@ impl Compiler<'_> {
 /// The operators on a field; none when the value is to be equalled.
 fn operators(value: &Value) -> Option<&Map<String, Value>> {
     let object = value.as_object()?;
-    let masked = object.len() == 1 && ["$int", "$bytes", "$lit"].iter().any(|m| object.contains_key(*m));
+    let masked =
+        object.len() == 1 && ["$int", "$bytes", "$lit"].iter().any(|m| object.contains_key(*m));
     (!masked).then_some(object)
 }
 

@@ -78,7 +78,9 @@ impl Guard {
             return Ok(());
         }
         if context.database_name == Some("temp") {
-            return Err(DbError::forbidden("temporary tables, views and triggers are not for functions; use ordinary ones"));
+            return Err(DbError::forbidden(
+                "temporary tables, views and triggers are not for functions; use ordinary ones",
+            ));
         }
         match context.action {
             A::Select | A::Recursive => Ok(()),
@@ -90,9 +92,9 @@ impl Guard {
             A::Attach { .. } | A::Detach { .. } => {
                 Err(DbError::forbidden("functions cannot attach, detach or copy databases"))
             }
-            A::Transaction { .. } | A::Savepoint { .. } => {
-                Err(DbError::forbidden("transactions are the host's; use batch for several statements at once"))
-            }
+            A::Transaction { .. } | A::Savepoint { .. } => Err(DbError::forbidden(
+                "transactions are the host's; use batch for several statements at once",
+            )),
             A::CreateVtable { .. } | A::DropVtable { .. } => {
                 Err(DbError::forbidden("virtual tables are not for functions"))
             }
@@ -137,7 +139,8 @@ impl Guard {
 
     fn shape(&self, table_name: &str) -> Result<(), DbError> {
         if self.declared.iter().any(|name| name.eq_ignore_ascii_case(table_name)) {
-            let message = format!("the shape of '{table_name}' is kept by alyx.yaml; change it there");
+            let message =
+                format!("the shape of '{table_name}' is kept by alyx.yaml; change it there");
             return Err(DbError::forbidden(message));
         }
         Ok(())
@@ -167,18 +170,24 @@ pub(super) fn ours(name: &str) -> bool {
 fn table(name: &str) -> Result<(), DbError> {
     let lower = name.to_ascii_lowercase();
     if ours(name) {
-        return Err(DbError::forbidden(format!("'{lower}' belongs to the host; no function can use it")));
+        return Err(DbError::forbidden(format!(
+            "'{lower}' belongs to the host; no function can use it"
+        )));
     }
     let inner = ["dbstat", "sqlite_dbpage", "sqlite_stmt", "bytecode", "tables_used"];
     if lower.starts_with("pragma_") || inner.contains(&lower.as_str()) {
-        return Err(DbError::forbidden(format!("'{lower}' shows the inside of the database; it is not for functions")));
+        return Err(DbError::forbidden(format!(
+            "'{lower}' shows the inside of the database; it is not for functions"
+        )));
     }
     Ok(())
 }
 
 fn function(name: &str) -> Result<(), DbError> {
     let lower = name.to_ascii_lowercase();
-    if ["load_extension", "fts3_tokenizer", "readfile", "writefile", "edit"].contains(&lower.as_str()) {
+    if ["load_extension", "fts3_tokenizer", "readfile", "writefile", "edit"]
+        .contains(&lower.as_str())
+    {
         return Err(DbError::forbidden(format!("the SQL function '{lower}' is not for functions")));
     }
     Ok(())

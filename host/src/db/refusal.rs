@@ -17,7 +17,9 @@ pub(super) fn translated(error: Error, guard: &Guard, prefix: usize) -> DbError 
             let offset = usize::try_from(offset).ok().and_then(|at| at.checked_sub(prefix));
             let translated = failure(error, &msg, guard);
             match offset {
-                Some(offset) if translated.kind == DbErrorKind::Sql => translated.with("offset", offset),
+                Some(offset) if translated.kind == DbErrorKind::Sql => {
+                    translated.with("offset", offset)
+                }
                 _ => translated,
             }
         }
@@ -46,7 +48,9 @@ fn failure(error: ffi::Error, message: &str, guard: &Guard) -> DbError {
         }
         ErrorCode::OutOfMemory => DbError::internal("the database is out of memory"),
         // A denial inside of a nested statement comes as an ordinary error of that name.
-        _ if message.contains("not authorized") || message.contains("prohibited") => guard.refusal(),
+        _ if message.contains("not authorized") || message.contains("prohibited") => {
+            guard.refusal()
+        }
         _ => DbError::sql(message),
     }
 }
@@ -65,7 +69,9 @@ fn constraint(extended: i32, message: &str) -> DbError {
             );
             placed(error, places)
         }
-        ffi::SQLITE_CONSTRAINT_FOREIGNKEY => foreign_key("a reference to another document would be broken"),
+        ffi::SQLITE_CONSTRAINT_FOREIGNKEY => {
+            foreign_key("a reference to another document would be broken")
+        }
         ffi::SQLITE_CONSTRAINT_NOTNULL => {
             let field = places.rsplit('.').next().unwrap_or(places);
             placed(DbError::invalid(format!("{field} is required")), places)

@@ -226,6 +226,9 @@ fn is_url(text: &str) -> bool {
     let host = rest.split(['/', '?', '#']).next().unwrap_or_default();
     let letters = scheme.chars().all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c));
     let begins = scheme.starts_with(|c: char| c.is_ascii_alphabetic());
-    begins && letters && !host.is_empty() && clean(text).is_ok()
+    begins
+        && letters
+        && !host.is_empty()
+        && clean(text).is_ok()
         && !text.contains(|c: char| c.is_whitespace() || c.is_control())
 }

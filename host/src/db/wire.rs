@@ -102,9 +102,9 @@ fn big_number(inner: &Value) -> Result<Value, String> {
 }
 
 fn members(object: &Map<String, Value>, depth: usize) -> Result<Value, String> {
-    let members = object.iter().map(|(name, value)| {
-        Ok((clean(name)?.to_owned(), plain_at(value, depth + 1)?))
-    });
+    let members = object
+        .iter()
+        .map(|(name, value)| Ok((clean(name)?.to_owned(), plain_at(value, depth + 1)?)));
     members.collect::<Result<_, String>>().map(Value::Object)
 }
 
@@ -194,7 +194,10 @@ mod tests {
 
     #[test]
     fn trees_survive_both_ways() {
-        check(json!({"a": [1, null, {"$lit": {"$int": "x"}}]}), json!({"a": [1, null, {"$int": "x"}]}));
+        check(
+            json!({"a": [1, null, {"$lit": {"$int": "x"}}]}),
+            json!({"a": [1, null, {"$int": "x"}]}),
+        );
         check(json!({"$lit": {"$lit": {"$lit": {"$x": 1}}}}), json!({"$lit": {"$x": 1}}));
         check(json!([{"$int": "9007199254740992"}]), json!([9_007_199_254_740_992_u64]));
         check(json!({"$a": 1, "b": 2}), json!({"$a": 1, "b": 2}));
@@ -203,7 +206,8 @@ mod tests {
 
     #[test]
     fn a_glance_sees_names_numbers_and_depth() {
-        let seen = |text: &str| (glance(text.as_bytes()).suspicious, glance(text.as_bytes()).shallow);
+        let seen =
+            |text: &str| (glance(text.as_bytes()).suspicious, glance(text.as_bytes()).shallow);
         assert_eq!(seen(r#"{"a":["$","1234"],"b":"x$y"}"#), (true, true));
         assert_eq!(seen(r#"{"a":"b\"$","c":123456789012345}"#), (false, true));
         assert_eq!(seen(r#"{"\u0024int":"1"}"#), (true, true));

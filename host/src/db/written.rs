@@ -87,18 +87,12 @@ impl Written {
         if self.text.len() <= LARGEST {
             return Ok(());
         }
-        let message = format!(
-            "the result is over {} MiB; ask for fewer rows or columns",
-            LARGEST >> 20
-        );
+        let message =
+            format!("the result is over {} MiB; ask for fewer rows or columns", LARGEST >> 20);
         Err(DbError::new(DbErrorKind::Validation, "RESULT_TOO_LARGE", message))
     }
 
     pub(super) fn done(self) -> Vec<u8> {
         self.text
-    }
-
-    pub(super) fn length(&self) -> usize {
-        self.text.len()
     }
 }

@@ -1,0 +1,177 @@
+//! One connection with what belongs to it: the guard, the deadline and the catalog.
+//!
+//! Knows how a statement is run, for the host or for a function; not what the statements are for.
+
+use crate::config::model::{DatabaseConfig, Synchronous};
+use crate::db::catalog::{Catalog, version};
+use crate::db::datum::Datum;
+use crate::db::declared::Declared;
+use crate::db::error::{DbError, StoreError};
+use crate::db::guard::{Guard, Writes};
+use crate::db::refusal::translated;
+use rusqlite::config::DbConfig;
+use rusqlite::limits::Limit;
+use rusqlite::{Connection, OpenFlags, params_from_iter};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+/// How long a connection waits for another process that writes.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// Steps of SQLite's machine between two looks at the clock.
+const STEPS: i32 = 1000;
+/// Statements kept ready by each connection.
+const STATEMENTS: usize = 200;
+/// Longest statement text.
+const LONGEST_SQL: i32 = 1 << 20;
+/// Largest value or row.
+const LARGEST_VALUE: i32 = 64 << 20;
+
+/// A connection at work. Work for the accounts of users comes here as well, through
+/// [`Session::rows`] and [`Session::run`].
+#[derive(Debug)]
+pub struct Session {
+    pub(super) connection: Connection,
+    pub(super) guard: Arc<Guard>,
+    pub(super) declared: Arc<Declared>,
+    pub(super) catalog: Arc<Catalog>,
+    clock: Arc<Clock>,
+}
+
+/// When the statement at work is interrupted.
+#[derive(Debug)]
+struct Clock {
+    start: Instant,
+    /// Nanoseconds after `start`.
+    deadline: AtomicU64,
+}
+
+impl Clock {
+    fn passed(&self) -> bool {
+        let deadline = self.deadline.load(Ordering::Relaxed);
+        deadline != u64::MAX && self.start.elapsed().as_nanos() >= u128::from(deadline)
+    }
+}
+
+impl Session {
+    pub(super) fn open(
+        config: &DatabaseConfig,
+        declared: Arc<Declared>,
+        writes: Writes,
+    ) -> Result<Session, StoreError> {
+        let refused = |error: rusqlite::Error| StoreError::Open {
+            path: config.path.clone(),
+            reason: error.to_string(),
+        };
+        let guard = Guard::new(declared.keys().cloned().collect(), writes);
+        let clock = Arc::new(Clock { start: Instant::now(), deadline: AtomicU64::new(u64::MAX) });
+        let mut connection = connected(&config.path, writes).map_err(refused)?;
+        let setup = || {
+            settled(&connection, config.synchronous, writes)?;
+            let (judge, watch) = (guard.clone(), clock.clone());
+            connection.authorizer(Some(move |context: rusqlite::hooks::AuthContext<'_>| {
+                judge.judge(&context)
+            }))?;
+            connection.progress_handler(STEPS, Some(move || watch.passed()))
+        };
+        let mut setup = setup;
+        setup().map_err(refused)?;
+        Ok(Session { connection, guard, declared, catalog: Arc::default(), clock })
+    }
+
+    /// From now on statements are interrupted then.
+    pub(super) fn until(&self, deadline: Option<Instant>) {
+        let nanos = deadline.map_or(u64::MAX, |deadline| {
+            let left = deadline.saturating_duration_since(self.clock.start);
+            u64::try_from(left.as_nanos()).unwrap_or(u64::MAX)
+        });
+        self.clock.deadline.store(nanos, Ordering::Relaxed);
+    }
+
+    /// Looks whether the tables have changed; to be called inside of the transaction.
+    pub(super) fn refresh(&mut self) -> Result<(), DbError> {
+        let read = version(&self.connection).and_then(|version| {
+            if version == self.catalog.version {
+                return Ok(());
+            }
+            self.catalog = Arc::new(Catalog::read(&self.connection, &self.declared)?);
+            Ok(())
+        });
+        read.map_err(|error| self.translated(error))
+    }
+
+    /// A statement of the host without values, such as those around transactions.
+    pub(super) fn control(&self, sql: &'static str) -> Result<(), DbError> {
+        let run = || self.connection.prepare_cached(sql)?.execute([]);
+        run().map(drop).map_err(|error| self.translated(error))
+    }
+
+    pub(super) fn translated(&self, error: rusqlite::Error) -> DbError {
+        translated(error, &self.guard, 0)
+    }
+
+    /// Runs a statement of the host that reads, such as of the `_alyx_*` tables.
+    pub fn rows(&self, sql: &'static str, args: &[Datum]) -> Result<Vec<Vec<Datum>>, DbError> {
+        let run = || {
+            let mut statement = self.connection.prepare_cached(sql)?;
+            let width = statement.column_count();
+            let mut rows = statement.query(params_from_iter(args))?;
+            let mut read = Vec::new();
+            while let Some(row) = rows.next()? {
+                let values = (0..width).map(|at| row.get_ref(at).map(Datum::copied));
+                read.push(values.collect::<rusqlite::Result<Vec<_>>>()?);
+            }
+            Ok(read)
+        };
+        run().map_err(|error| self.translated(error))
+    }
+
+    /// Runs a statement of the host that writes; the answer is how many rows it changed.
+    pub fn run(&self, sql: &'static str, args: &[Datum]) -> Result<usize, DbError> {
+        let run = || self.connection.prepare_cached(sql)?.execute(params_from_iter(args));
+        run().map_err(|error| self.translated(error))
+    }
+}
+
+fn connected(path: &Path, writes: Writes) -> rusqlite::Result<Connection> {
+    let mode = match writes {
+        Writes::Allowed => OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE,
+        Writes::Refused => OpenFlags::SQLITE_OPEN_READ_ONLY,
+    };
+    // One thread owns a connection, so SQLite need not lock it; no URI, so a path is a path.
+    Connection::open_with_flags(path, mode | OpenFlags::SQLITE_OPEN_NO_MUTEX)
+}
+
+fn settled(
+    connection: &Connection,
+    synchronous: Synchronous,
+    writes: Writes,
+) -> rusqlite::Result<()> {
+    connection.busy_timeout(PATIENCE)?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS);
+    connection.set_limit(Limit::SQLITE_LIMIT_SQL_LENGTH, LONGEST_SQL)?;
+    connection.set_limit(Limit::SQLITE_LIMIT_LENGTH, LARGEST_VALUE)?;
+    connection.set_limit(Limit::SQLITE_LIMIT_LIKE_PATTERN_LENGTH, 4096)?;
+    connection.set_limit(Limit::SQLITE_LIMIT_ATTACHED, 0)?;
+    if writes == Writes::Allowed {
+        connection.pragma_update(None, "journal_mode", "wal")?;
+        connection.pragma_update(None, "journal_size_limit", 64 << 20)?;
+    }
+    connection.pragma_update(None, "foreign_keys", true)?;
+    connection.pragma_update(None, "trusted_schema", false)?;
+    connection.pragma_update(None, "cache_size", -8192)?;
+    connection.pragma_update(
+        None,
+        "synchronous",
+        match synchronous {
+            Synchronous::Full => "full",
+            Synchronous::Normal => "normal",
+        },
+    )?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
+    // Double quotes are for names alone: a misspelt one is an error, not a string.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DQS_DML, false)?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DQS_DDL, false)?;
+    Ok(())
+}

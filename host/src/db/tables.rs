@@ -1,0 +1,164 @@
+//! The SQL of tables, indexes and triggers that declarations stand for.
+//!
+//! Pure text; whether any of it is to be run is decided in `change`. Defaults and triggers are in
+//! plain SQL, so that the file stays whole for any other SQLite program.
+
+use crate::db::datum::{Datum, Kind, quoted};
+use crate::db::declared::{Declaration, Field, Index, USERS};
+use crate::db::guard::OURS;
+use crate::db::refusal::REQUIRED;
+use crate::db::rules::Fill;
+use std::fmt::Write;
+
+/// Now, as `moment::now` writes it.
+pub(super) const NOW: &str = "strftime('%Y-%m-%dT%H:%M:%fZ', 'now')";
+/// The moment after `updated_at`, so that it always moves.
+pub(super) const NEXT_MOMENT: &str =
+    "coalesce(strftime('%Y-%m-%dT%H:%M:%fZ', \"updated_at\", '+0.001 seconds'), '')";
+/// A uuid v7 for rows that raw SQL makes.
+const NEW_ID: &str = "lower(\
+    substr(printf('%012x', CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)), 1, 8) || '-' || \
+    substr(printf('%012x', CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)), 9, 4) || '-7' || \
+    substr(hex(randomblob(2)), 2) || '-' || substr('89ab', 1 + (random() & 3), 1) || \
+    substr(hex(randomblob(2)), 2) || '-' || hex(randomblob(6)))";
+
+/// The host's own tables. No function can read or write them, by any road.
+pub(super) const INTERNAL: &str = "
+    CREATE TABLE IF NOT EXISTS _alyx_meta (key TEXT NOT NULL PRIMARY KEY, value) WITHOUT ROWID;
+    CREATE TABLE IF NOT EXISTS _alyx_credentials (
+        user_id TEXT NOT NULL PRIMARY KEY, password_hash TEXT NOT NULL, changed_at INTEGER NOT NULL
+    ) WITHOUT ROWID;
+    CREATE TABLE IF NOT EXISTS _alyx_refresh_tokens (
+        token_hash BLOB NOT NULL PRIMARY KEY, family TEXT NOT NULL, user_id TEXT NOT NULL,
+        issued_at INTEGER NOT NULL, expires_at INTEGER NOT NULL, used_at INTEGER
+    ) WITHOUT ROWID;
+    CREATE INDEX IF NOT EXISTS _alyx_refresh_family ON _alyx_refresh_tokens (family);
+    CREATE INDEX IF NOT EXISTS _alyx_refresh_user ON _alyx_refresh_tokens (user_id);
+    CREATE INDEX IF NOT EXISTS _alyx_refresh_expiry ON _alyx_refresh_tokens (expires_at);
+    CREATE TABLE IF NOT EXISTS _alyx_throttles (
+        key TEXT NOT NULL PRIMARY KEY, count INTEGER NOT NULL, until INTEGER NOT NULL
+    ) WITHOUT ROWID;
+    CREATE INDEX IF NOT EXISTS _alyx_throttles_until ON _alyx_throttles (until);
+";
+
+/// A trigger or an index by its name.
+#[derive(Debug, PartialEq)]
+pub(super) struct Named {
+    pub(super) name: String,
+    pub(super) sql: String,
+}
+
+pub(super) fn table(name: &str, declaration: &Declaration) -> String {
+    let mut columns = vec![
+        format!("\"id\" TEXT NOT NULL PRIMARY KEY DEFAULT ({NEW_ID})"),
+        format!("\"created_at\" TIMESTAMP_TEXT NOT NULL DEFAULT ({NOW})"),
+        format!("\"updated_at\" TIMESTAMP_TEXT NOT NULL DEFAULT ({NOW})"),
+    ];
+    columns.extend(declaration.fields.iter().map(|(field_name, field)| {
+        let default = default_of(field).map(|sql| format!(" DEFAULT ({sql})"));
+        format!("{}{}", column(field_name, field), default.unwrap_or_default())
+    }));
+    format!("CREATE TABLE {} (\n  {}\n)", quoted(name), columns.join(",\n  "))
+}
+
+/// Name, type, comparison and reference of a column; without its default.
+pub(super) fn column(name: &str, field: &Field) -> String {
+    let mut sql = format!("{} {}", quoted(name), field.kind.column_type());
+    if field.nocase {
+        sql.push_str(" COLLATE NOCASE");
+    }
+    if let Some((collection, target, action)) = &field.references {
+        let (collection, target) = (quoted(collection), quoted(target));
+        write!(sql, " REFERENCES {collection} ({target}) ON DELETE {action}")
+            .expect("a string can be written to");
+    }
+    sql
+}
+
+/// A default as an expression of SQL.
+pub(super) fn default_of(field: &Field) -> Option<String> {
+    Some(match field.rules.fill.as_ref()? {
+        Fill::Id => NEW_ID.to_owned(),
+        Fill::Now if field.kind == Kind::Date => "date('now')".to_owned(),
+        Fill::Now => NOW.to_owned(),
+        Fill::Fixed(Datum::Null) => return None,
+        Fill::Fixed(Datum::Int(number)) => number.to_string(),
+        Fill::Fixed(Datum::Real(number)) => format!("{number:?}"),
+        Fill::Fixed(Datum::Text(text)) => literal(text),
+        Fill::Fixed(Datum::Bytes(bytes)) => {
+            let hex = bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+            format!("x'{hex}'")
+        }
+    })
+}
+
+fn literal(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "''"))
+}
+
+pub(super) fn index(table: &str, index: &Index) -> Named {
+    let unique = if index.unique { "UNIQUE " } else { "" };
+    let kind = if index.unique { "unique" } else { "index" };
+    let name = format!("{OURS}{kind}:{table}:{}", index.fields.join(","));
+    let fields = index.fields.iter().map(|field| quoted(field)).collect::<Vec<_>>().join(", ");
+    let sql = format!("CREATE {unique}INDEX {} ON {} ({fields})", quoted(&name), quoted(table));
+    Named { name, sql }
+}
+
+pub(super) fn triggers(table: &str, declaration: &Declaration) -> Vec<Named> {
+    let mut triggers = vec![touch(table)];
+    let required = declaration.fields.iter().filter(|(_, field)| field.rules.required);
+    let required = required.map(|(name, _)| name.as_str()).collect::<Vec<_>>();
+    if !required.is_empty() {
+        triggers.extend(["INSERT", "UPDATE"].map(|event| demand(table, &required, event)));
+    }
+    if table == USERS {
+        triggers.push(farewell());
+    }
+    triggers
+}
+
+/// Raw SQL moves `updated_at` too.
+fn touch(table: &str) -> Named {
+    let name = format!("{OURS}touch:{table}");
+    let sql = format!(
+        "CREATE TRIGGER {} AFTER UPDATE ON {table} FOR EACH ROW \
+         WHEN NEW.\"updated_at\" IS OLD.\"updated_at\" BEGIN \
+         UPDATE {table} SET \"updated_at\" = max({NOW}, {NEXT_MOMENT}) WHERE \"id\" = NEW.\"id\"; END",
+        quoted(&name),
+        table = quoted(table)
+    );
+    Named { name, sql }
+}
+
+/// A required field stays required for raw SQL. As a trigger, because a NOT NULL of the table
+/// could never be taken back.
+fn demand(table: &str, required: &[&str], event: &str) -> Named {
+    let name = format!("{OURS}required:{table}:{}", event.to_ascii_lowercase());
+    let missing = required.iter().map(|field| format!("NEW.{} IS NULL", quoted(field)));
+    let missing = missing.collect::<Vec<_>>().join(" OR ");
+    let cases = required.iter().map(|field| {
+        let message = literal(&format!("{REQUIRED}{table}.{field}"));
+        format!("WHEN NEW.{} IS NULL THEN RAISE(ABORT, {message})", quoted(field))
+    });
+    let cases = cases.collect::<Vec<_>>().join(" ");
+    let sql = format!(
+        "CREATE TRIGGER {} BEFORE {event} ON {} FOR EACH ROW WHEN {missing} BEGIN \
+         SELECT CASE {cases} END; END",
+        quoted(&name),
+        quoted(table)
+    );
+    Named { name, sql }
+}
+
+/// With a user goes what the host keeps of them.
+fn farewell() -> Named {
+    let name = format!("{OURS}farewell:{USERS}");
+    let sql = format!(
+        "CREATE TRIGGER {} AFTER DELETE ON \"{USERS}\" FOR EACH ROW BEGIN \
+         DELETE FROM _alyx_credentials WHERE user_id = OLD.id; \
+         DELETE FROM _alyx_refresh_tokens WHERE user_id = OLD.id; END",
+        quoted(&name)
+    );
+    Named { name, sql }
+}

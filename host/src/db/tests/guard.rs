@@ -1,0 +1,137 @@
+//! What functions may not touch, tried by every road.
+
+use super::{blog, check_error};
+use serde_json::json;
+
+#[tokio::test]
+async fn a_query_cannot_write() {
+    let db = blog();
+    db.create("posts", json!({"title": "T"})).await.unwrap();
+    for sql in [
+        "DELETE FROM posts",
+        "INSERT INTO posts (title) VALUES ('x') RETURNING id",
+        "WITH d AS (SELECT 1) DELETE FROM posts WHERE (SELECT 1 FROM d)",
+        "WITH d AS (SELECT 1) UPDATE posts SET title = 'x'",
+        "CREATE TABLE x (a)",
+        "DROP TABLE notes",
+        "REPLACE INTO posts (title) VALUES ('x')",
+        "REINDEX",
+        "ANALYZE",
+        "VACUUM",
+    ] {
+        check_error(db.query(sql, json!([])).await, "READ_ONLY", None);
+    }
+    assert_eq!(db.list("posts", json!({"title": "T"}), "").await.unwrap()["total"], 1);
+}
+
+#[tokio::test]
+async fn the_inside_is_out_of_reach() {
+    let db = blog();
+    let file = db.folder.path().join("stolen.db");
+    let vacuum = format!("VACUUM INTO '{}'", file.display());
+    for sql in [
+        "SELECT * FROM _alyx_credentials",
+        "SELECT * FROM \"_ALYX_credentials\"",
+        "SELECT * FROM main.[_alyx_credentials]",
+        "SELECT * FROM (SELECT count(*) FROM _alyx_meta)",
+        "WITH x AS (SELECT * FROM _alyx_meta) SELECT * FROM x",
+        "SELECT 1 WHERE EXISTS (SELECT 1 FROM `_alyx_meta`)",
+        "PRAGMA user_version",
+        "PRAGMA writable_schema = 1",
+        "SELECT * FROM pragma_table_info('posts')",
+        "SELECT * FROM pragma_database_list",
+        "SELECT * FROM dbstat",
+        "ATTACH 'other.db' AS other",
+        "DETACH main",
+        "SELECT load_extension('x')",
+        "SELECT fts3_tokenizer('simple')",
+        "BEGIN",
+        "COMMIT",
+        "ROLLBACK",
+        "SAVEPOINT job",
+        "RELEASE job",
+        "SELECT * FROM sqlite_temp_schema",
+    ] {
+        for answer in [db.query(sql, json!([])).await, db.exec(sql, json!([])).await] {
+            check_error(answer, "DB_FORBIDDEN", None);
+        }
+    }
+    assert!(db.exec(&vacuum, json!([])).await.is_err());
+    assert!(db.query(&vacuum, json!([])).await.is_err());
+    assert!(!file.exists());
+}
+
+#[tokio::test]
+async fn nothing_of_the_hosts_can_be_changed() {
+    let db = blog();
+    for sql in [
+        "INSERT INTO _alyx_meta VALUES ('a', 1)",
+        "UPDATE _alyx_meta SET value = 1",
+        "DELETE FROM _alyx_credentials",
+        "DROP TABLE _alyx_meta",
+        "ALTER TABLE _alyx_meta RENAME TO mine",
+        "CREATE TABLE _alyx_mine (a)",
+        "CREATE VIEW _Alyx_mine AS SELECT 1",
+        "CREATE INDEX mine ON _alyx_meta (value)",
+        "CREATE TRIGGER mine AFTER INSERT ON _alyx_meta BEGIN SELECT 1; END",
+        "CREATE TRIGGER _alyx_mine AFTER INSERT ON posts BEGIN SELECT 1; END",
+        "CREATE TABLE copy AS SELECT * FROM _alyx_meta",
+        "DROP TRIGGER \"_alyx_touch:posts\"",
+        "DROP INDEX \"_alyx_unique:posts:slug\"",
+        "DROP TABLE posts",
+        "ALTER TABLE posts ADD COLUMN x",
+        "ALTER TABLE Posts RENAME TO x",
+        "ALTER TABLE users DROP COLUMN role",
+        "CREATE TEMP TABLE posts (id)",
+        "CREATE TEMP VIEW posts AS SELECT 1",
+        "CREATE TEMP TRIGGER t AFTER INSERT ON posts BEGIN SELECT 1; END",
+        "CREATE VIRTUAL TABLE v USING fts5(x, content = '_alyx_meta')",
+    ] {
+        check_error(db.exec(sql, json!([])).await, "DB_FORBIDDEN", None);
+    }
+    // Not ours to name, but refused all the same.
+    assert!(db.exec("UPDATE sqlite_schema SET sql = 'x'", json!([])).await.is_err());
+}
+
+#[tokio::test]
+async fn views_and_triggers_lead_nowhere_new() {
+    let db = blog();
+    let run = async |sql: &str| db.exec(sql, json!([])).await;
+    run("CREATE TABLE leak (id TEXT PRIMARY KEY, a)").await.unwrap();
+    // SQLite looks into them when they are used.
+    run("CREATE VIEW peek AS SELECT * FROM _alyx_meta").await.unwrap();
+    check_error(db.query("SELECT * FROM peek", json!([])).await, "DB_FORBIDDEN", None);
+    let trigger = "CREATE TRIGGER spy AFTER INSERT ON users BEGIN \
+                   INSERT INTO leak SELECT key, value FROM _alyx_meta; END";
+    run(trigger).await.unwrap();
+    let by_hand = run("INSERT INTO users (email) VALUES ('a@b.de')").await;
+    check_error(by_hand, "DB_FORBIDDEN", None);
+    let by_host = db.create("users", json!({"email": "a@b.de"})).await;
+    check_error(by_host, "DB_FORBIDDEN", None);
+    let inner = db
+        .store
+        .write(super::soon(std::time::Duration::from_secs(5)).deadline, |session| {
+            session.run("INSERT INTO users (email) VALUES ('a@b.de')", &[])
+        })
+        .await;
+    assert_eq!(inner.unwrap_err().code, "DB_FORBIDDEN");
+    run("DROP TRIGGER spy").await.unwrap();
+    db.user("a@b.de").await;
+}
+
+#[tokio::test]
+async fn with_a_user_goes_what_the_host_keeps_of_them() {
+    let db = blog();
+    let id = db.user("a@b.de").await;
+    let deadline = super::soon(std::time::Duration::from_secs(5)).deadline;
+    let user = id.as_str().unwrap().to_owned();
+    let kept = db.store.write(deadline, move |session| {
+        let args = [crate::db::datum::Datum::Text(user.clone())];
+        session.run("INSERT INTO _alyx_credentials VALUES (?, 'hash', 0)", &args)
+    });
+    assert_eq!(kept.await, Ok(1));
+    db.exec("DELETE FROM users", json!([])).await.unwrap();
+    let left =
+        db.store.read(deadline, |session| session.rows("SELECT * FROM _alyx_credentials", &[]));
+    assert_eq!(left.await, Ok(vec![]));
+}

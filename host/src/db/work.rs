@@ -1,0 +1,134 @@
+//! Jobs for the database's threads, and the bounded queue in which they wait.
+//!
+//! Knows nothing of SQL: a job is anything that can be done with a session.
+
+use crate::db::error::DbError;
+use crate::db::session::Session;
+use parking_lot::{Condvar, Mutex};
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Instant;
+use tokio::sync::oneshot;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+/// Jobs that wait at once; more wait for room, on the async side.
+const ROOM: usize = 1024;
+
+/// Work of any result, done at least once: a lost transaction is begun again.
+pub(super) trait Work: Send {
+    /// Whether nobody waits for it any more.
+    fn abandoned(&self) -> bool;
+    fn attempt(&mut self, session: &mut Session) -> Result<(), DbError>;
+    /// Answers with what the last attempt gave, or with that error.
+    fn finish(self: Box<Self>, outcome: Result<(), DbError>);
+}
+
+pub(super) struct Job {
+    pub(super) work: Box<dyn Work>,
+    pub(super) deadline: Instant,
+    /// Its place in the queue.
+    pub(super) _room: OwnedSemaphorePermit,
+}
+
+impl fmt::Debug for Job {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Job").field("deadline", &self.deadline).finish_non_exhaustive()
+    }
+}
+
+struct Task<T, F> {
+    attempt: F,
+    value: Option<T>,
+    reply: oneshot::Sender<Result<T, DbError>>,
+}
+
+impl<T, F> Work for Task<T, F>
+where
+    T: Send,
+    F: FnMut(&mut Session) -> Result<T, DbError> + Send,
+{
+    fn abandoned(&self) -> bool {
+        self.reply.is_closed()
+    }
+
+    fn attempt(&mut self, session: &mut Session) -> Result<(), DbError> {
+        self.value = Some((self.attempt)(session)?);
+        Ok(())
+    }
+
+    fn finish(self: Box<Self>, outcome: Result<(), DbError>) {
+        let Task { value, reply, .. } = *self;
+        let missing = || DbError::internal("the work was not done");
+        // The caller may have gone; the work is done all the same.
+        let _ = reply.send(outcome.and_then(|()| value.ok_or_else(missing)));
+    }
+}
+
+/// Waiting jobs, first in first out.
+#[derive(Debug)]
+pub(super) struct Queue {
+    waiting: Mutex<Waiting>,
+    changed: Condvar,
+    room: Arc<Semaphore>,
+}
+
+#[derive(Debug, Default)]
+struct Waiting {
+    jobs: VecDeque<Job>,
+    closed: bool,
+}
+
+impl Queue {
+    pub(super) fn new() -> Arc<Queue> {
+        let room = Arc::new(Semaphore::new(ROOM));
+        Arc::new(Queue { waiting: Mutex::default(), changed: Condvar::new(), room })
+    }
+
+    /// Waits for room, for a thread, and for the answer, none of it past the deadline.
+    pub(super) async fn call<T, F>(&self, deadline: Instant, attempt: F) -> Result<T, DbError>
+    where
+        T: Send + 'static,
+        F: FnMut(&mut Session) -> Result<T, DbError> + Send + 'static,
+    {
+        let (reply, answer) = oneshot::channel();
+        let work = Box::new(Task { attempt, value: None, reply });
+        let waited = tokio::time::timeout_at(deadline.into(), async {
+            let room = self.room.clone().acquire_owned().await.map_err(|_| DbError::closed())?;
+            self.push(Job { work, deadline, _room: room })?;
+            answer.await.map_err(|_| DbError::closed())?
+        });
+        waited.await.unwrap_or_else(|_| Err(DbError::deadline()))
+    }
+
+    fn push(&self, job: Job) -> Result<(), DbError> {
+        let mut waiting = self.waiting.lock();
+        if waiting.closed {
+            return Err(DbError::closed());
+        }
+        waiting.jobs.push_back(job);
+        drop(waiting);
+        self.changed.notify_one();
+        Ok(())
+    }
+
+    /// Up to `most` jobs; none when the queue is closed and empty.
+    pub(super) fn take(&self, most: usize) -> Option<Vec<Job>> {
+        let mut waiting = self.waiting.lock();
+        while waiting.jobs.is_empty() {
+            if waiting.closed {
+                return None;
+            }
+            self.changed.wait(&mut waiting);
+        }
+        let most = most.min(waiting.jobs.len());
+        Some(waiting.jobs.drain(..most).collect())
+    }
+
+    /// What waits is still done; nothing new is taken in.
+    pub(super) fn close(&self) {
+        self.waiting.lock().closed = true;
+        self.room.close();
+        self.changed.notify_all();
+    }
+}
