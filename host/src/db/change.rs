@@ -148,7 +148,12 @@ impl Change<'_> {
         field: &Field,
         present: &Present,
     ) -> rusqlite::Result<()> {
-        if !fits(field.kind, &present.column_type) {
+        // Others keep truth as integers; so it is, as long as it is nothing else.
+        let strange = match field.kind {
+            Kind::Bool => self.count(name, &format!("{} NOT IN (0, 1)", quoted(field_name)))?,
+            _ => 0,
+        };
+        if strange > 0 || !fits(field.kind, &present.column_type) {
             self.differ(format!(
                 "{name}.{field_name}: {} in the file, {} as declared",
                 present.column_type,

@@ -195,7 +195,6 @@ impl Compiler<'_> {
             let marks = vec!["?"; marks].join(", ");
             parts.push(format!("{column} IN ({marks})"));
         }
-        parts.dedup();
         Ok(joined(parts, " OR ", "0"))
     }
 

@@ -9,6 +9,7 @@ use rusqlite::{Error, ErrorCode, ffi};
 
 /// What our triggers raise: `_alyx_required posts.title`.
 pub(super) const REQUIRED: &str = "_alyx_required ";
+const BROKEN: &str = "a reference to another document would be broken";
 
 /// `prefix` is how many bytes the host put before a function's statement.
 pub(super) fn translated(error: Error, guard: &Guard, prefix: usize) -> DbError {
@@ -69,9 +70,7 @@ fn constraint(extended: i32, message: &str) -> DbError {
             );
             placed(error, places)
         }
-        ffi::SQLITE_CONSTRAINT_FOREIGNKEY => {
-            foreign_key("a reference to another document would be broken")
-        }
+        ffi::SQLITE_CONSTRAINT_FOREIGNKEY => foreign_key(BROKEN),
         ffi::SQLITE_CONSTRAINT_NOTNULL => {
             let field = places.rsplit('.').next().unwrap_or(places);
             placed(DbError::invalid(format!("{field} is required")), places)
@@ -81,6 +80,8 @@ fn constraint(extended: i32, message: &str) -> DbError {
                 let field = place.rsplit('.').next().unwrap_or(place);
                 placed(DbError::invalid(format!("{field} is required")), place)
             }
+            // What RESTRICT does is a trigger to SQLite.
+            None if message.starts_with("FOREIGN KEY") => foreign_key(BROKEN),
             None => DbError::invalid(message),
         },
         _ => DbError::invalid(message),

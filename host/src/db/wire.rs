@@ -142,20 +142,20 @@ pub(super) struct Glance {
 
 pub(super) fn glance(text: &[u8]) -> Glance {
     let (mut depth, mut deepest, mut run) = (0_usize, 0, 0);
-    let (mut inside, mut escaped, mut suspicious) = (false, false, false);
-    let mut last = 0;
+    let (mut inside, mut escaped, mut begun, mut suspicious) = (false, false, false, false);
     for &byte in text {
         // An escape at the beginning can hide a `$`.
-        suspicious |= inside && last == b'"' && !escaped && matches!(byte, b'$' | b'\\');
+        suspicious |= begun && matches!(byte, b'$' | b'\\');
         run = if byte.is_ascii_digit() { run + 1 } else { 0 };
         suspicious |= run > 15;
+        begun = !inside && byte == b'"';
         if escaped {
             escaped = false;
         } else if inside {
             escaped = byte == b'\\';
             inside = byte != b'"';
         } else {
-            inside = byte == b'"';
+            inside = begun;
             depth = match byte {
                 b'[' | b'{' => depth + 1,
                 b']' | b'}' => depth.saturating_sub(1),
@@ -163,7 +163,6 @@ pub(super) fn glance(text: &[u8]) -> Glance {
             };
             deepest = deepest.max(depth);
         }
-        last = byte;
     }
     Glance { suspicious, shallow: deepest <= DEPTH }
 }

@@ -7,7 +7,7 @@ use tempfile::TempDir;
 
 async fn refused(yaml: &str) -> Vec<String> {
     let db = blog();
-    db.create("posts", json!({"title": "T", "slug": "a", "views": 1})).await.unwrap();
+    db.create("posts", json!({"title": "T", "slug": "a", "views": 7})).await.unwrap();
     db.create("posts", json!({"title": "T", "slug": "b"})).await.unwrap();
     match db.reopened(yaml).await {
         Err(StoreError::Destructive { differences, .. }) => differences,

@@ -85,7 +85,7 @@ async fn wrong_statements_are_told_apart() {
     check_error(db.query("", json!([])).await, "DB_SQL", None);
     check_error(db.exec(" -- nothing", json!([])).await, "DB_SQL", None);
     check_error(db.query("SELECT 1; SELECT 2", json!([])).await, "DB_SQL", None);
-    check_error(db.exec("DELETE FROM posts; DROP TABLE posts", json!([])).await, "DB_SQL", None);
+    check_error(db.exec("DELETE FROM posts; DELETE FROM posts", json!([])).await, "DB_SQL", None);
     check_error(db.exec(&"SELECT 1;".repeat(100_000), json!([])).await, "DB_SQL", None);
     check_error(db.query("SELECT 'a\0'", json!([])).await, "VALIDATION_ERROR", None);
     assert_eq!(db.query("SELECT ';' ; -- end", json!([])).await.unwrap()["rows"], json!([[";"]]));

@@ -1,5 +1,6 @@
 //! What a filter means, written down a second time in the plainest way: no SQL, no columns.
 
+use super::random::BYTES;
 use serde_json::{Map, Value};
 use std::cmp::Ordering;
 
@@ -60,9 +61,9 @@ fn ordered(name: &str, stored: &Value, operand: &Value) -> Option<Ordering> {
                 _ => stored.as_f64()?.partial_cmp(&operand.as_f64()?),
             }
         }
-        (Value::Object(stored), Value::Object(operand)) => {
-            // Base64 keeps the order of bytes of the generator's few.
-            Some(stored["$bytes"].as_str().cmp(&operand["$bytes"].as_str()))
+        (Value::Object(_), Value::Object(_)) => {
+            let rank = |value: &Value| BYTES.iter().position(|bytes| value["$bytes"] == **bytes);
+            Some(rank(stored)?.cmp(&rank(operand)?))
         }
         _ => None,
     }

@@ -12,7 +12,8 @@ const MOMENTS: [&str; 5] = [
     "2026-01-02",
     "1999-12-31T00:00:00Z",
 ];
-const BYTES: [&str; 4] = ["", "AA==", "AAE=", "/w=="];
+/// In the order of what they stand for, which is not that of base64.
+pub(super) const BYTES: [&str; 4] = ["", "AA==", "AAE=", "/w=="];
 const FIELDS: [&str; 7] = ["name", "count", "price", "open", "seen_at", "extra", "raw"];
 
 /// Sebastiano Vigna's splitmix64: small, and the same everywhere.
