@@ -113,7 +113,7 @@ impl Wanted {
     fn unavailable(&self, why: &str) -> Unavailable {
         let (major, minor) = self.least;
         Unavailable(format!(
-            "{why}; install {} {major}.{minor} or newer (Debian: {}) and restart",
+            "{why}; install {} {major}.{minor} or newer (Debian 13: {}) and restart",
             self.language, self.install
         ))
     }
@@ -138,7 +138,7 @@ mod tests {
         let error = node(&[]).await.unwrap_err().to_string();
         assert_eq!(
             error,
-            "no 'node' on PATH; install Node.js 20.0 or newer (Debian: apt-get install nodejs) and restart"
+            "no 'node' on PATH; install Node.js 20.0 or newer (Debian 13: apt-get install nodejs) and restart"
         );
     }
 }

@@ -157,6 +157,22 @@ async fn w6_after_kill_9_of_the_host_its_workers_are_gone_within_2_s() {
 }
 
 #[tokio::test]
+async fn w6_a_go_worker_that_never_ends_loading_goes_with_its_killed_host() {
+    let source = Runtime::Go.fixture("apart") + "\nfunc init() {\n\tfor {\n\t}\n}\n";
+    let mut host = Project::new().file("functions/endless.go", &source).serve().await;
+    let _call = host.post("endless").json(&json!({})).begin().await;
+    let built = |worker: &Process| !worker.command.contains("alyx-shim-go");
+    eventually("a worker became the function", PATIENCE * 3, async || {
+        host.workers().iter().any(built).then_some(())
+    })
+    .await;
+    let workers = host.workers();
+    host.signal(Signal::KILL);
+    host.ended(PATIENCE).await;
+    check_gone(&workers, WORKERS_GONE).await;
+}
+
+#[tokio::test]
 async fn w6_the_next_start_removes_what_a_killed_host_left() {
     let (mut host, _) = busy_host().await;
     let project = host.project.clone();

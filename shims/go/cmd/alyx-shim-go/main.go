@@ -9,6 +9,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"runtime"
 
 	"github.com/watzon/alyx/internal/build"
 	"github.com/watzon/alyx/internal/shim"
@@ -18,6 +19,10 @@ const usage = `usage:
   alyx-shim-go build --source FILE.go|DIR --root DIR --out FILE --shim DIR --cache DIR
   alyx-shim-go worker      (with ALYX_ADDR and ALYX_TOKEN in the environment)
 `
+
+// The kernel ends a worker with its host by a mark on the main thread. An exec
+// from any other thread would lose it, so main keeps to the main thread.
+func init() { runtime.LockOSThread() }
 
 func main() {
 	verb := ""
