@@ -116,7 +116,7 @@ pub(super) fn delete(
     let sql = format!("DELETE FROM {} WHERE \"id\" = ?", collection.table);
     let deleted = {
         let _strict = session.guard.strictly();
-        let delete = || session.connection.prepare_cached(&sql)?.execute([id]);
+        let delete = || session.prepared(&sql)?.execute([id]);
         delete()
     };
     match deleted {
@@ -142,7 +142,7 @@ fn one(
     args: &[Datum],
     out: &mut Written,
 ) -> rusqlite::Result<Found> {
-    let mut statement = session.connection.prepare_cached(sql)?;
+    let mut statement = session.prepared(sql)?;
     let mut rows = statement.query(params_from_iter(args))?;
     let Some(row) = rows.next()? else { return Ok(Found::None) };
     out.raw("{\"doc\":");

@@ -79,7 +79,8 @@ pub(super) fn assigned<'a>(
         let name = column.name.as_str();
         let Some(value) = data.get(name) else { continue };
         if name == "id" {
-            if value.as_str() != Some(id) && value.to_string() != id {
+            let number = value.as_i64().map(|number| number.to_string());
+            if value.as_str().or(number.as_deref()) != Some(id) {
                 let message = "id cannot be changed; create another document instead";
                 return Err(placed(collection, name, DbError::invalid(message)));
             }

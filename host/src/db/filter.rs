@@ -1,7 +1,7 @@
 //! Filters of functions as SQL conditions with parameters.
 //!
-//! Pure: JSON and the kinds of columns in, text and values out. Nothing of a filter ever becomes
-//! part of the text but the names of columns, and those only once they are known.
+//! Pure: JSON and kinds of columns in, text and values out. Of a filter nothing becomes part of the
+//! text but names of columns, once they are known.
 
 use crate::db::datum::{Datum, Kind, quoted};
 use crate::db::error::DbError;
@@ -17,7 +17,7 @@ const MOST_VALUES: usize = 30_000;
 const DEEPEST: usize = 32;
 const OPERATORS: &str = "$eq, $ne, $gt, $gte, $lt, $lte, $in, $nin, $like";
 
-/// A condition, and the values for its question marks in order.
+/// A condition, and the values of its question marks in order.
 #[derive(Debug, PartialEq)]
 pub(super) struct Condition {
     pub(super) sql: String,
@@ -277,14 +277,17 @@ impl Place<'_> {
             (Kind::Text | Kind::Any, Wire::Text(text)) => Datum::Text(text.to_owned()),
             (Kind::Blob | Kind::Any, Wire::Bytes(bytes)) => Datum::Bytes(bytes),
             (Kind::Any, Wire::Bool(value)) => Datum::Int(i64::from(value)),
-            _ => return Err(self.wrong(&format!("takes {}", self.kind.expectation()))),
+            _ => return Err(self.mistyped()),
         };
         Ok((datum, None))
     }
 
     fn moment(&self, text: Option<String>) -> Result<Datum, DbError> {
-        let complaint = || self.wrong(&format!("takes {}", self.kind.expectation()));
-        text.map(Datum::Text).ok_or_else(complaint)
+        text.map(Datum::Text).ok_or_else(|| self.mistyped())
+    }
+
+    fn mistyped(&self) -> DbError {
+        self.wrong(&format!("takes {}", self.kind.expectation()))
     }
 
     fn json_operand(&self, wire: Wire<'_>) -> Result<(Datum, Option<&'static str>), DbError> {

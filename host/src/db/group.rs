@@ -78,22 +78,19 @@ fn commit_together(session: &mut Session, jobs: Vec<Job>) {
 
 /// Runs every job in one transaction; `failures` tells of each that was run how it went.
 fn attempt(session: &mut Session, jobs: &mut [Job], failures: &mut Vec<Option<DbError>>) -> Group {
-    let single = jobs.len() == 1;
-    let over = |session: &Session, failures: &mut Vec<_>, error: DbError| {
-        roll_back(session);
-        failures.resize(jobs.len(), Some(error.clone()));
-        Group::Over(Err(error))
-    };
+    let count = jobs.len();
     if let Err(error) = session.control("BEGIN IMMEDIATE").and_then(|()| session.refresh()) {
-        return over(session, failures, error);
+        roll_back(session);
+        failures.resize(count, Some(error.clone()));
+        return Group::Over(Err(error));
     }
-    for at in 0..jobs.len() {
-        let failure = one(session, &mut jobs[at]).err();
+    for (at, job) in jobs.iter_mut().enumerate() {
+        let failure = one(session, job).err();
         if session.connection.is_autocommit() {
             failures.push(failure);
             return Group::Lost(at);
         }
-        if single && failure.is_some() {
+        if count == 1 && failure.is_some() {
             roll_back(session);
             failures.push(failure);
             return Group::Over(Ok(()));

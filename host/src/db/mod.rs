@@ -78,8 +78,8 @@ impl Store {
         Store::open_with(config, collections, group::MOST)
     }
 
-    /// `most` is how many writes share a commit.
-    fn open_with(
+    /// As [`Store::open`]; `most` is how many writes may share a commit, for measurements.
+    pub fn open_with(
         config: &DatabaseConfig,
         collections: &IndexMap<String, CollectionConfig>,
         most: usize,
@@ -94,13 +94,19 @@ impl Store {
         let (writes, reads) = (Queue::new(), Queue::new());
         let inner = Inner { writes, reads, threads: Mutex::default() };
         let queue = inner.writes.clone();
-        let work = move || group::write(&mut writer, &queue, most);
+        let work = move || {
+            let end = End(queue);
+            group::write(&mut writer, &end.0, most);
+        };
         inner.threads.lock().push(started("db-writer", work).map_err(failed)?);
         let cores = thread::available_parallelism().map_or(1, usize::from);
         for number in 0..cores.clamp(1, MOST_READERS) {
             let mut reader = Session::open(config, declared.clone(), Writes::Refused)?;
             let queue = inner.reads.clone();
-            let work = move || group::read(&mut reader, &queue);
+            let work = move || {
+                let end = End(queue);
+                group::read(&mut reader, &end.0);
+            };
             let thread = started(&format!("db-reader-{number}"), work).map_err(failed)?;
             inner.threads.lock().push(thread);
         }
@@ -112,7 +118,8 @@ impl Store {
     /// A write is answered when it is on the disk. One whose caller stops waiting before it was
     /// begun is not done.
     pub async fn call(&self, request: Request, scope: Scope) -> Result<Bytes, DbError> {
-        let deadline = scope.deadline;
+        let Scope { deadline, invocation, call } = scope;
+        tracing::trace!(invocation, call, "database call");
         let reads = request.only_reads();
         let work = move |session: &mut Session| session.answer(&request);
         if reads { self.read(deadline, work).await } else { self.write(deadline, work).await }
@@ -150,6 +157,15 @@ impl Store {
             Ok(count) => tracing::error!(count, "threads of the database panicked"),
             Err(error) => tracing::error!(%error, "the database's threads cannot be awaited"),
         }
+    }
+}
+
+/// The end of a thread, also by a panic.
+struct End(Arc<Queue>);
+
+impl Drop for End {
+    fn drop(&mut self) {
+        self.0.abandon();
     }
 }
 

@@ -28,11 +28,13 @@ pub(super) fn list(session: &Session, list: &List, out: &mut Written) -> Result<
     let _strict = session.guard.strictly();
     let names = columns.iter().map(|column| column.quoted.as_str()).collect::<Vec<_>>().join(", ");
     let sql = format!(
-        "SELECT {names} FROM {} WHERE {} ORDER BY {order} LIMIT {limit} OFFSET {offset}",
+        "SELECT {names} FROM {} WHERE {} ORDER BY {order} LIMIT ? OFFSET ?",
         collection.table, condition.sql
     );
     out.raw("{\"docs\":[");
-    let found = page(session, &sql, &condition.args, &columns, out)?;
+    let page_args = [Datum::Int(limit), Datum::Int(offset)];
+    let args = condition.args.iter().chain(&page_args);
+    let found = page(session, &sql, args, &columns, out)?;
     out.raw("]");
     if !list.uncounted {
         // A page that is not full shows the end.
@@ -93,15 +95,15 @@ fn chosen<'a>(
     Ok(collection.columns.iter().filter(|column| fields.contains(&column.name)).collect())
 }
 
-fn page(
+fn page<'a>(
     session: &Session,
     sql: &str,
-    args: &[Datum],
+    args: impl Iterator<Item = &'a Datum>,
     columns: &[&Column],
     out: &mut Written,
 ) -> Result<i64, DbError> {
     let refused = |error| session.translated(error);
-    let mut statement = session.connection.prepare_cached(sql).map_err(refused)?;
+    let mut statement = session.prepared(sql).map_err(refused)?;
     let mut rows = statement.query(params_from_iter(args)).map_err(refused)?;
     let mut found = 0;
     while let Some(row) = rows.next().map_err(refused)? {
@@ -120,7 +122,7 @@ fn count(
 ) -> Result<i64, DbError> {
     let sql = format!("SELECT count(*) FROM {} WHERE {}", collection.table, condition.sql);
     let count = || {
-        let mut statement = session.connection.prepare_cached(&sql)?;
+        let mut statement = session.prepared(&sql)?;
         statement.query_row(params_from_iter(&condition.args), |row| row.get(0))
     };
     count().map_err(|error| session.translated(error))

@@ -232,3 +232,25 @@ fn is_url(text: &str) -> bool {
         && clean(text).is_ok()
         && !text.contains(|c: char| c.is_whitespace() || c.is_control())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{is_email, is_url};
+
+    #[test]
+    fn addresses_are_told_from_other_text() {
+        for good in ["a@b.de", "a.b+c@mail.example.com", "ü@bücher.de"] {
+            assert!(is_email(good), "{good}");
+        }
+        for bad in ["", "a", "a@b", "@b.de", "a@.de", "a@b..de", "a b@c.de", "a@b@c.de", "a@-b.de"]
+        {
+            assert!(!is_email(bad), "{bad}");
+        }
+        for good in ["https://example.com", "http://localhost:80/x?y#z", "git+ssh://h/"] {
+            assert!(is_url(good), "{good}");
+        }
+        for bad in ["", "example.com", "https://", "://x", "https:// x", "1a://x"] {
+            assert!(!is_url(bad), "{bad}");
+        }
+    }
+}

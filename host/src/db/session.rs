@@ -11,7 +11,10 @@ use crate::db::guard::{Guard, Writes};
 use crate::db::refusal::translated;
 use rusqlite::config::DbConfig;
 use rusqlite::limits::Limit;
-use rusqlite::{Connection, OpenFlags, params_from_iter};
+use rusqlite::{CachedStatement, Connection, OpenFlags, Statement, params_from_iter};
+use std::fs::OpenOptions;
+use std::io;
+use std::ops::{Deref, DerefMut};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -23,6 +26,8 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const STEPS: i32 = 1000;
 /// Statements kept ready by each connection.
 const STATEMENTS: usize = 200;
+/// Longer ones are not kept: their like will not come again, and a few hundred of them are much.
+const KEPT: usize = 4096;
 /// Longest statement text.
 const LONGEST_SQL: i32 = 1 << 20;
 /// Largest value or row.
@@ -54,6 +59,32 @@ impl Clock {
     }
 }
 
+/// A statement, ready to run.
+pub(super) enum Prepared<'a> {
+    Kept(CachedStatement<'a>),
+    Once(Statement<'a>),
+}
+
+impl<'a> Deref for Prepared<'a> {
+    type Target = Statement<'a>;
+
+    fn deref(&self) -> &Statement<'a> {
+        match self {
+            Prepared::Kept(statement) => statement,
+            Prepared::Once(statement) => statement,
+        }
+    }
+}
+
+impl<'a> DerefMut for Prepared<'a> {
+    fn deref_mut(&mut self) -> &mut Statement<'a> {
+        match self {
+            Prepared::Kept(statement) => statement,
+            Prepared::Once(statement) => statement,
+        }
+    }
+}
+
 impl Session {
     pub(super) fn open(
         config: &DatabaseConfig,
@@ -66,8 +97,13 @@ impl Session {
         };
         let guard = Guard::new(declared.keys().cloned().collect(), writes);
         let clock = Arc::new(Clock { start: Instant::now(), deadline: AtomicU64::new(u64::MAX) });
+        let opened = private(&config.path).map_err(|error| StoreError::Open {
+            path: config.path.clone(),
+            reason: error.to_string(),
+        });
+        opened?;
         let mut connection = connected(&config.path, writes).map_err(refused)?;
-        let setup = || {
+        let mut setup = || {
             settled(&connection, config.synchronous, writes)?;
             let (judge, watch) = (guard.clone(), clock.clone());
             connection.authorizer(Some(move |context: rusqlite::hooks::AuthContext<'_>| {
@@ -75,7 +111,6 @@ impl Session {
             }))?;
             connection.progress_handler(STEPS, Some(move || watch.passed()))
         };
-        let mut setup = setup;
         setup().map_err(refused)?;
         Ok(Session { connection, guard, declared, catalog: Arc::default(), clock })
     }
@@ -107,6 +142,13 @@ impl Session {
         run().map(drop).map_err(|error| self.translated(error))
     }
 
+    pub(super) fn prepared(&self, sql: &str) -> rusqlite::Result<Prepared<'_>> {
+        if sql.len() > KEPT {
+            return self.connection.prepare(sql).map(Prepared::Once);
+        }
+        self.connection.prepare_cached(sql).map(Prepared::Kept)
+    }
+
     pub(super) fn translated(&self, error: rusqlite::Error) -> DbError {
         translated(error, &self.guard, 0)
     }
@@ -132,6 +174,16 @@ impl Session {
         let run = || self.connection.prepare_cached(sql)?.execute(params_from_iter(args));
         run().map_err(|error| self.translated(error))
     }
+}
+
+/// A new file is for the host's user alone: it will hold password hashes. What SQLite puts beside
+/// it follows its permissions.
+fn private(path: &Path) -> io::Result<()> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path).map(drop)
 }
 
 fn connected(path: &Path, writes: Writes) -> rusqlite::Result<Connection> {

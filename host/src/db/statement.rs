@@ -7,11 +7,11 @@ use crate::db::error::DbError;
 use crate::db::refusal::translated;
 use crate::db::request::{Args, Sql};
 use crate::db::rules::stored;
-use crate::db::session::Session;
+use crate::db::session::{Prepared, Session};
 use crate::db::wire::clean;
 use crate::db::written::Written;
 use rusqlite::fallible_iterator::FallibleIterator;
-use rusqlite::{Batch, CachedStatement, Statement};
+use rusqlite::{Batch, Statement};
 
 /// Before each statement of a function, so that no cached one of the host can be mistaken for it.
 const MARK: &str = "/*fn*/ ";
@@ -70,7 +70,7 @@ fn refused(session: &Session, error: rusqlite::Error) -> DbError {
     translated(error, &session.guard, MARK.len())
 }
 
-fn prepared<'a>(session: &'a Session, sql: &Sql) -> Result<CachedStatement<'a>, DbError> {
+fn prepared<'a>(session: &'a Session, sql: &Sql) -> Result<Prepared<'a>, DbError> {
     let text = clean(&sql.text)
         .map_err(|complaint| DbError::invalid(format!("the statement {complaint}")))?;
     let text = format!("{MARK}{text}");
@@ -85,7 +85,7 @@ fn prepared<'a>(session: &'a Session, sql: &Sql) -> Result<CachedStatement<'a>, 
             return Err(refused(session, rusqlite::Error::MultipleStatement));
         }
     }
-    let statement = connection.prepare_cached(&text).map_err(|error| refused(session, error))?;
+    let statement = session.prepared(&text).map_err(|error| refused(session, error))?;
     // Only no statement at all, such as a comment, neither writes nor has columns.
     if statement.column_count() == 0 && statement.readonly() {
         return Err(DbError::sql("there is no statement"));

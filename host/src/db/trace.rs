@@ -74,5 +74,5 @@ fn child(session: &Session, collection: &Collection, given: &Given<'_>) -> Optio
 fn exists(session: &Session, table: &str, column: &str, value: &Datum) -> Option<bool> {
     let sql = format!("SELECT 1 FROM {} WHERE {} = ? LIMIT 1", quoted(table), quoted(column));
     let _strict = session.guard.strictly();
-    session.connection.prepare_cached(&sql).ok()?.exists([value]).ok()
+    session.prepared(&sql).ok()?.exists([value]).ok()
 }

@@ -125,6 +125,12 @@ impl Queue {
         Some(waiting.jobs.drain(..most).collect())
     }
 
+    /// For the end of a thread, orderly or by a panic: nobody is left waiting for it.
+    pub(super) fn abandon(&self) {
+        self.close();
+        self.waiting.lock().jobs.clear();
+    }
+
     /// What waits is still done; nothing new is taken in.
     pub(super) fn close(&self) {
         self.waiting.lock().closed = true;

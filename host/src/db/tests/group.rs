@@ -142,3 +142,14 @@ async fn a_closed_store_says_so_and_did_what_waited() {
     let db = db.reopened(super::BLOG).await.unwrap();
     assert_eq!(slugs(&db).await, "a b c");
 }
+
+#[tokio::test]
+async fn a_panic_leaves_nobody_waiting() {
+    let db = blog();
+    let deadline = soon(Duration::from_secs(30)).deadline;
+    let panicked =
+        db.store.write(deadline, |_| -> Result<(), DbError> { panic!("on purpose") }).await;
+    assert_eq!(panicked.unwrap_err().code, "UNAVAILABLE");
+    let error = db.store.call(create("a").0, soon(Duration::from_secs(30))).await.unwrap_err();
+    assert_eq!(error.code, "UNAVAILABLE");
+}

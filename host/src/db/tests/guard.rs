@@ -116,6 +116,10 @@ async fn views_and_triggers_lead_nowhere_new() {
         .await;
     assert_eq!(inner.unwrap_err().code, "DB_FORBIDDEN");
     run("DROP TRIGGER spy").await.unwrap();
+    // Nor does a reference tell what is there.
+    let oracle = "CREATE TABLE oracle (id TEXT PRIMARY KEY REFERENCES _alyx_credentials (user_id))";
+    run(oracle).await.unwrap();
+    check_error(run("INSERT INTO oracle VALUES ('u')").await, "DB_FORBIDDEN", None);
     db.user("a@b.de").await;
 }
 
