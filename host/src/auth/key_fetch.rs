@@ -31,7 +31,15 @@ impl Location {
     pub fn new(jwks: &str) -> Result<Location, String> {
         match jwks.split_once("://") {
             None => Ok(Location::File(jwks.into())),
-            Some(("http" | "https", _)) => Ok(Location::Url(jwks.to_owned(), agent())),
+            Some((scheme @ ("http" | "https"), rest)) => {
+                let is_safe = scheme == "https" || is_this_machine(rest);
+                if !is_safe {
+                    tracing::warn!(
+                        "auth.jwt.jwks is fetched without TLS: who sits between can sign tokens; use https://"
+                    );
+                }
+                Ok(Location::Url(jwks.to_owned(), agent(scheme == "https")))
+            }
             Some((scheme, _)) => Err(format!(
                 "auth.jwt.jwks: '{scheme}://' is not supported; use https:// or a path"
             )),
@@ -79,7 +87,15 @@ impl std::fmt::Display for Location {
     }
 }
 
-fn agent() -> Agent {
+/// `rest` is what follows the scheme.
+fn is_this_machine(rest: &str) -> bool {
+    let host = rest.split(['/', '?', '#']).next().unwrap_or(rest);
+    let host = host.rsplit_once(':').map_or(host, |(host, _)| host);
+    matches!(host, "localhost" | "127.0.0.1" | "[::1]")
+}
+
+/// One that began with TLS is not led away from it.
+fn agent(https_only: bool) -> Agent {
     let ring = Arc::new(rustls::crypto::ring::default_provider());
     let tls = TlsConfig::builder()
         .unversioned_rustls_crypto_provider(ring)
@@ -90,6 +106,7 @@ fn agent() -> Agent {
         .timeout_global(Some(PATIENCE))
         .max_redirects(MOST_REDIRECTS)
         .tls_config(tls)
+        .https_only(https_only)
         .build()
         .new_agent()
 }

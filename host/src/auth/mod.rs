@@ -15,6 +15,13 @@ pub mod key_source;
 pub mod token_cache;
 pub mod verifier;
 pub mod minter;
+pub mod throttle;
+pub mod password;
+pub mod user;
+pub mod store;
+pub mod account_error;
+pub mod request;
+pub mod accounts;
 
 #[cfg(test)]
 mod tests;

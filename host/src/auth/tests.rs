@@ -5,6 +5,8 @@
 
 mod issuer;
 mod keys;
+mod memory;
+mod people;
 mod tokens;
 
 use alyx_protocol::worker::Auth;
