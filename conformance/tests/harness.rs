@@ -75,7 +75,7 @@ fn a_failure_tells_the_requirement_the_difference_and_the_frames() {
         "step 3: expectLogs of 1",
         "$.entries[0]: expected {\"level\":\"info\"",
         "host> {\"id\":1,\"method\":\"invoke\"",
-        "shim> {\"id\":1,\"jsonrpc\":\"2.0\",\"result\":{\"output\":1}}",
+        "shim> {\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{\"output\":1}}",
     ];
     check(&output, 1, &says);
 }

@@ -21,4 +21,7 @@ pub mod runtime;
 pub mod metrics;
 pub mod invocation;
 pub mod registry;
+pub mod db;
+pub mod auth;
+pub mod schema;
 pub mod config;

@@ -42,14 +42,14 @@ pub struct DbError {
     /// The field at fault, where one is.
     pub field: Option<String>,
     /// More members for the error, without `field`.
-    pub details: Map<String, Value>,
+    pub details: Box<Map<String, Value>>,
 }
 
 impl DbError {
     /// An error of that class and code.
     pub fn new(kind: DbErrorKind, code: &'static str, message: impl fmt::Display) -> DbError {
         let message = message.to_string();
-        DbError { kind, code, message, field: None, details: Map::new() }
+        DbError { kind, code, message, field: None, details: Box::default() }
     }
 
     pub(super) fn invalid(message: impl fmt::Display) -> DbError {
