@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::harness::{PATIENCE, Project, RUNTIMES, eventually};
+use crate::harness::{PATIENCE, Project, RUNTIMES, eventually, in_every_runtime};
 
 #[tokio::test]
 async fn h10_a_client_that_leaves_cancels_the_call_and_the_worker_stays() {
@@ -22,7 +22,7 @@ async fn h10_a_client_that_leaves_cancels_the_call_and_the_worker_stays() {
 #[tokio::test]
 async fn h10_other_calls_in_the_worker_go_on() {
     let host = Project::with_probes().serve().await;
-    for runtime in RUNTIMES {
+    in_every_runtime(async |runtime| {
         let worker = host.worker_of(runtime).await;
         let (staying, _) = host.begin(&runtime.probe(), json!({"do": "hold", "ms": 1_000})).await;
         let (leaving, id) = host.begin(&runtime.probe(), json!({"do": "hold", "ms": 60_000})).await;
@@ -30,13 +30,14 @@ async fn h10_other_calls_in_the_worker_go_on() {
         host.log.wait_for("the cancellation", |line| line.says(&id, "cancelled")).await;
         assert_eq!(staying.answer().await.value(), "held", "{runtime}");
         assert_eq!(host.worker_of(runtime).await, worker, "{runtime}");
-    }
+    })
+    .await;
 }
 
 #[tokio::test]
 async fn h10_a_handler_that_does_not_stop_is_killed_after_the_grace() {
     let host = Project::with_probes().serve().await;
-    for runtime in RUNTIMES {
+    in_every_runtime(async |runtime| {
         for input in [json!({"do": "spin"}), json!({"do": "deaf", "ms": 60_000})] {
             let worker = host.worker_of(runtime).await;
             let (sent, _) = host.begin(&runtime.probe(), input).await;
@@ -47,14 +48,15 @@ async fn h10_a_handler_that_does_not_stop_is_killed_after_the_grace() {
             eventually(&what, patience, async || (!worker.is_running()).then_some(())).await;
             assert_ne!(host.worker_of(runtime).await, worker, "{runtime}");
         }
-    }
+    })
+    .await;
 }
 
 #[tokio::test]
 async fn h10_a_client_that_leaves_the_queue_never_runs() {
     let pool = json!({"functions": {"pool": {"max_instances": 1, "concurrency": 1}}});
     let host = Project::with_probes().config(pool).serve().await;
-    for runtime in RUNTIMES {
+    in_every_runtime(async |runtime| {
         let before = host.value(runtime, json!({"do": "calls"})).await.as_i64();
         let (holding, _) = host.begin(&runtime.probe(), json!({"do": "hold", "ms": 1_000})).await;
         let waiting = host.post(&runtime.probe()).json(&json!({"do": "calls"})).begin().await;
@@ -67,7 +69,8 @@ async fn h10_a_client_that_leaves_the_queue_never_runs() {
         assert_eq!(holding.answer().await.value(), "held", "{runtime}");
         let after = host.value(runtime, json!({"do": "calls"})).await.as_i64();
         assert_eq!(after, before.map(|n| n + 2), "{runtime}: the hold and this question");
-    }
+    })
+    .await;
 }
 
 #[tokio::test]

@@ -3,7 +3,9 @@
 use serde_json::{Value, json};
 
 use crate::harness::log::Line;
-use crate::harness::{Answer, Host, PATIENCE, Project, RUNTIMES, Runtime, eventually, new_id};
+use crate::harness::{
+    Answer, Host, PATIENCE, Project, RUNTIMES, Runtime, eventually, in_every_runtime, new_id,
+};
 
 /// How to die, how the caller hears of it, and what stands at the end of stderr.
 fn deaths(runtime: Runtime) -> Vec<(Value, &'static str, &'static str)> {
@@ -94,7 +96,7 @@ async fn h7_the_call_is_not_tried_again() {
 
 #[tokio::test]
 async fn h7_every_call_in_the_worker_is_told_and_calls_in_others_go_on() {
-    for runtime in RUNTIMES {
+    in_every_runtime(async |runtime| {
         let host = project_of_two(runtime).serve().await;
         let other = runtime.function("other");
         let (unaffected, _) = host.begin(&other, json!({"do": "hold", "ms": 1_500})).await;
@@ -104,7 +106,8 @@ async fn h7_every_call_in_the_worker_is_told_and_calls_in_others_go_on() {
         let message = neighbour.answer().await.error_message(502, "WORKER_CRASHED");
         assert!(message.contains("exit code 3"), "{runtime}: {message}");
         assert_eq!(unaffected.answer().await.value(), "held", "{runtime}");
-    }
+    })
+    .await;
 }
 
 /// The probe under two names: two functions, two workers.

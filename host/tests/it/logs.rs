@@ -4,7 +4,7 @@ use futures_util::future::join_all;
 use serde_json::json;
 
 use crate::harness::log::Line;
-use crate::harness::{Project, RUNTIMES, new_id};
+use crate::harness::{Project, RUNTIMES, in_every_runtime, new_id};
 
 fn messages(lines: &[Line]) -> Vec<&str> {
     lines.iter().map(Line::message).collect()
@@ -60,14 +60,17 @@ async fn n6_lines_are_there_while_the_call_still_runs() {
 #[tokio::test]
 async fn n6_lines_before_a_throw_and_a_timeout_are_kept() {
     let host = Project::with_probes().config(json!({"functions": {"timeout": "3s"}})).serve().await;
-    for runtime in RUNTIMES {
-        for input in [json!({"do": "hold", "ms": 60_000}), json!({"do": "spin"})] {
-            let (sent, id) = host.begin(&runtime.probe(), input).await;
+    in_every_runtime(async |runtime| {
+        let (held, held_id) =
+            host.begin(&runtime.probe(), json!({"do": "hold", "ms": 60_000})).await;
+        let (spun, spun_id) = host.begin(&runtime.probe(), json!({"do": "spin"})).await;
+        for (sent, id) in [(held, held_id), (spun, spun_id)] {
             sent.answer().await.error(504, "FUNCTION_TIMEOUT");
             let begun = host.log.all(|line| line.says(&id, "begun"));
             assert_eq!(begun.len(), 1, "{runtime}");
         }
-    }
+    })
+    .await;
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::harness::{PATIENCE, Project, RUNTIMES, Runtime, eventually};
+use crate::harness::{PATIENCE, Project, RUNTIMES, Runtime, eventually, in_every_runtime};
 
 /// The probe with a manifest.
 fn with_manifest(runtime: Runtime, manifest: &str) -> Project {
@@ -14,7 +14,7 @@ fn with_manifest(runtime: Runtime, manifest: &str) -> Project {
 
 #[tokio::test]
 async fn f52_the_timeout_is_the_manifests() {
-    for runtime in RUNTIMES {
+    in_every_runtime(async |runtime| {
         let host = with_manifest(runtime, "timeout: 2s\n").serve().await;
         // The build of a Go function may take longer than its timeout.
         eventually("it serves", PATIENCE, async || {
@@ -26,7 +26,8 @@ async fn f52_the_timeout_is_the_manifests() {
         assert!(message.contains("2 s"), "{message}");
         let expected = Duration::from_secs(2)..Duration::from_secs(3);
         assert!(expected.contains(&answer.took), "{runtime}: {:?}", answer.took);
-    }
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -60,7 +61,7 @@ async fn f52_the_guides_manifest_is_taken_whole() {
 
 #[tokio::test]
 async fn f52_the_concurrency_is_the_manifests() {
-    for runtime in RUNTIMES {
+    in_every_runtime(async |runtime| {
         let project = with_manifest(runtime, "concurrency: 1\n");
         let host =
             project.config(json!({"functions": {"pool": {"max_instances": 1}}})).serve().await;
@@ -70,7 +71,8 @@ async fn f52_the_concurrency_is_the_manifests() {
         host.value(runtime, json!({})).await;
         assert!(began.elapsed() >= Duration::from_millis(800), "{runtime}: {:?}", began.elapsed());
         assert_eq!(holding.answer().await.value(), "held", "{runtime}");
-    }
+    })
+    .await;
 }
 
 #[tokio::test]

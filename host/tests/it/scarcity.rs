@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::harness::{Host, PATIENCE, Project, RUNTIMES, eventually, new_id};
+use crate::harness::{Host, PATIENCE, Project, RUNTIMES, eventually, in_every_runtime, new_id};
 
 /// One worker for each runtime, one call at a time.
 fn narrow(queue_timeout: &str) -> Project {
@@ -55,7 +55,7 @@ async fn h8_waiting_calls_are_served_in_turn() {
 async fn h8_time_in_the_queue_counts_toward_the_timeout() {
     let config = json!({"functions": {"timeout": "20s"}});
     let host = narrow("60s").config(config).serve().await;
-    for runtime in RUNTIMES {
+    in_every_runtime(async |runtime| {
         host.value(runtime, json!({})).await;
         let (holding, _) = host.begin(&runtime.probe(), json!({"do": "hold", "ms": 2_000})).await;
         let began = std::time::Instant::now();
@@ -65,7 +65,8 @@ async fn h8_time_in_the_queue_counts_toward_the_timeout() {
         // What the call has left and what it has waited add up to the timeout.
         assert!(left <= 20_000.0 - 1_000.0, "{runtime}: {left} ms left after {waited:?}");
         assert!(left + waited.as_secs_f64() * 1e3 >= 19_900.0, "{runtime}: {left} ms, {waited:?}");
-    }
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -73,7 +74,7 @@ async fn h8_a_call_whose_time_ends_in_the_queue_is_504_and_never_runs() {
     let config = json!({"functions": {"timeout": "3s"}});
     let host = narrow("60s").config(config).serve().await;
     loaded(&host).await;
-    for runtime in RUNTIMES {
+    in_every_runtime(async |runtime| {
         // Deaf to its cancel after 3 s, the first call holds the only worker for 4 s.
         let deaf = json!({"do": "deaf", "ms": 60_000});
         let (_deaf, _) = host.begin(&runtime.probe(), deaf).await;
@@ -84,7 +85,8 @@ async fn h8_a_call_whose_time_ends_in_the_queue_is_504_and_never_runs() {
         loaded(&host).await;
         host.settle_log(runtime).await;
         assert!(host.log.of_call(&id).is_empty(), "{runtime}: it ran");
-    }
+    })
+    .await;
 }
 
 #[tokio::test]

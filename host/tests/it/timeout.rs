@@ -5,7 +5,9 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::harness::processes::Process;
-use crate::harness::{Answer, Host, PATIENCE, Project, RUNTIMES, Runtime, eventually};
+use crate::harness::{
+    Answer, Host, PATIENCE, Project, RUNTIMES, Runtime, eventually, in_every_runtime,
+};
 
 const TIMEOUT: Duration = Duration::from_millis(1500);
 /// The contract says 100 ms; a busy machine gets more.
@@ -42,30 +44,32 @@ fn check_in_time(answer: &Answer, what: &str) {
 #[tokio::test]
 async fn h6_a_sleep_is_answered_504_in_time_and_an_acknowledging_worker_stays() {
     let host = impatient_host().await;
-    for runtime in RUNTIMES {
+    in_every_runtime(async |runtime| {
         let worker = host.worker_of(runtime).await;
         let answer = host.probe(runtime, json!({"do": "hold", "ms": 60_000})).await;
         check_in_time(&answer, &format!("{runtime}"));
         assert_eq!(host.worker_of(runtime).await, worker, "{runtime}");
-    }
+    })
+    .await;
 }
 
 #[tokio::test]
 async fn h6_a_busy_loop_is_answered_504_in_time_and_its_worker_is_killed() {
     let host = impatient_host().await;
-    for runtime in RUNTIMES {
+    in_every_runtime(async |runtime| {
         let worker = host.worker_of(runtime).await;
         let answer = host.probe(runtime, json!({"do": "spin"})).await;
         check_in_time(&answer, &format!("{runtime}"));
         check_killed(&host, &worker).await;
         assert_ne!(serving_again(&host, &runtime.probe()).await, worker.pid, "{runtime}");
-    }
+    })
+    .await;
 }
 
 #[tokio::test]
 async fn h6_a_sleep_that_ignores_the_cancel_is_killed_before_it_does_anything_more() {
     let host = impatient_host().await;
-    for runtime in RUNTIMES {
+    in_every_runtime(async |runtime| {
         let worker = host.worker_of(runtime).await;
         let (sent, id) = host.begin(&runtime.probe(), json!({"do": "deaf", "ms": 4_000})).await;
         check_in_time(&sent.answer().await, &format!("{runtime}"));
@@ -74,7 +78,8 @@ async fn h6_a_sleep_that_ignores_the_cancel_is_killed_before_it_does_anything_mo
         host.settle_log(runtime).await;
         let lines = host.log.of_call(&id);
         assert!(lines.iter().all(|line| line.message() != "still here"), "{runtime}: {lines:?}");
-    }
+    })
+    .await;
 }
 
 /// The pid that serves next. It may take some tries: loading counts toward the short timeout.
@@ -96,12 +101,13 @@ async fn check_killed(host: &Host, worker: &Process) {
 #[tokio::test]
 async fn h6_twenty_calls_that_time_out_together_are_all_answered_504() {
     let host = impatient_host().await;
-    for runtime in RUNTIMES {
+    in_every_runtime(async |runtime| {
         let calls = (0..20).map(|_| host.probe(runtime, json!({"do": "hold", "ms": 60_000})));
         for answer in futures_util::future::join_all(calls).await {
             check_in_time(&answer, &format!("{runtime}"));
         }
-    }
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -129,12 +135,13 @@ async fn h6_a_synchronous_python_handler_that_sleeps_is_answered_504_and_killed(
 async fn h6_an_answer_after_the_timeout_goes_nowhere() {
     let alone = json!({"functions": {"pool": {"max_instances": 1}}});
     let host = impatient(Project::with_probes().config(alone)).await;
-    for runtime in RUNTIMES {
+    in_every_runtime(async |runtime| {
         let worker = host.worker_of(runtime).await;
         // Answers between the timeout and the end of the grace: acknowledged, after a fashion.
         let answer = host.probe(runtime, json!({"do": "deaf", "ms": 1_900})).await;
         check_in_time(&answer, &format!("{runtime}"));
         assert_eq!(serving_again(&host, &runtime.probe()).await, worker.pid, "{runtime}");
         assert_eq!(host.value(runtime, json!({"do": "echo", "value": 1})).await, 1, "{runtime}");
-    }
+    })
+    .await;
 }

@@ -6,7 +6,7 @@ use futures_util::future::join_all;
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
-use crate::harness::{Host, PATIENCE, Project, RUNTIMES, Runtime, eventually};
+use crate::harness::{Host, PATIENCE, Project, RUNTIMES, Runtime, eventually, in_every_runtime};
 
 fn pool(pool: Value) -> Value {
     json!({"functions": {"pool": pool}})
@@ -98,12 +98,13 @@ async fn w3_an_idle_worker_leaves_and_the_blanks_stay() {
 
 #[tokio::test]
 async fn w3_a_busy_worker_never_leaves() {
-    for runtime in RUNTIMES {
+    in_every_runtime(async |runtime| {
         let config = pool(json!({"idle_timeout": "100ms"}));
         let host = Project::new().with(runtime, "probe").config(config).serve().await;
         let (sent, _) = host.begin(&runtime.probe(), json!({"do": "hold", "ms": 2_000})).await;
         assert_eq!(sent.answer().await.value(), "held", "{runtime}");
-    }
+    })
+    .await;
 }
 
 /// Counts workers for as long as `work` goes on; the most there were.
@@ -195,7 +196,7 @@ async fn w7_a_worker_killed_from_outside_is_replaced() {
 async fn w7_a_stopped_worker_that_never_answers_is_given_up() {
     let config = json!({"functions": {"timeout": "2s"}});
     let host = Project::with_probes().config(config).serve().await;
-    for runtime in RUNTIMES {
+    in_every_runtime(async |runtime| {
         eventually("it serves", PATIENCE, async || {
             (host.probe(runtime, json!({})).await.status == 200).then_some(())
         })
@@ -209,7 +210,8 @@ async fn w7_a_stopped_worker_that_never_answers_is_given_up() {
             (host.probe(runtime, json!({})).await.status == 200).then_some(())
         })
         .await;
-    }
+    })
+    .await;
 }
 
 #[tokio::test]

@@ -24,6 +24,11 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 /// How often a condition is looked at that tells nobody when it changes.
 const GLANCE: Duration = Duration::from_millis(10);
 
+/// Runs a check for all runtimes at the same time: for checks that mostly wait.
+pub(crate) async fn in_every_runtime(check: impl AsyncFn(Runtime)) {
+    tokio::join!(check(Runtime::Node), check(Runtime::Python), check(Runtime::Go));
+}
+
 /// Waits until `check` finds something; panics when that takes longer than `patience`.
 pub(crate) async fn eventually<T>(
     what: &str,
