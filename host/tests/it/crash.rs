@@ -11,7 +11,7 @@ use crate::harness::{
 fn deaths(runtime: Runtime) -> Vec<(Value, &'static str, &'static str)> {
     let (abort, end) = match runtime {
         // Node.js prints more lines of its own stack than a tail has.
-        Runtime::Node => ("signal 6", "v8::"),
+        Runtime::Node => ("signal 6", "node]"),
         Runtime::Python => ("signal 6", "last words"),
         Runtime::Go => ("exit code 2", "panic: last words of a panic"),
     };
