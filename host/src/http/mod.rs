@@ -52,9 +52,8 @@ pub struct Cors {
 
 /// All routes.
 pub fn router(app: Arc<App>, cors: &Cors) -> Router {
-    let invoke = post(invoke::invoke).layer(axum::extract::DefaultBodyLimit::disable());
     Router::new()
-        .route("/api/functions/{name}", invoke)
+        .route("/api/functions/{name}", post(invoke::invoke))
         .route("/api/functions", get(status::list))
         .route("/health", get(status::health))
         .route("/health/live", get(status::live))

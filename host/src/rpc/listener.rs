@@ -6,14 +6,13 @@
 
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use alyx_protocol::limits::FRAME_BEFORE_HELLO;
 use alyx_protocol::worker::{HelloParams, HelloResult, HostInfo, method};
 use alyx_protocol::{
     CodecError, Decoded, ErrorCode, FrameCodec, Limits, Message, RpcError, message, version,
 };
-use bytes::BytesMut;
 use futures_util::{SinkExt, StreamExt};
 use subtle::ConstantTimeEq;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -86,11 +85,6 @@ impl WorkerSocket {
     #[must_use]
     pub fn token(&self) -> &str {
         &self.token
-    }
-
-    #[must_use]
-    pub fn directory(&self) -> &Path {
-        &self.directory
     }
 
     /// Waits for the worker and answers its hello. The caller bounds the wait.
@@ -192,13 +186,5 @@ fn welcome(version: u32, limits: &Limits, session: &str) -> HelloResult {
         limits: limits.clone(),
         heartbeat: alyx_protocol::worker::Heartbeat::default(),
         capabilities: alyx_protocol::worker::Capabilities::new(),
-    }
-}
-
-/// Bytes read beyond the hello belong to the connection that follows.
-impl Agreed {
-    #[must_use]
-    pub fn plain(max_frame: usize) -> Self {
-        Agreed { send_max: max_frame, receive_max: max_frame, already_read: BytesMut::new() }
     }
 }

@@ -47,11 +47,16 @@ struct Pair {
     notes: Notes,
 }
 
+fn agreed() -> Agreed {
+    let already_read = BytesMut::new();
+    Agreed { send_max: FRAME_DEFAULT, receive_max: FRAME_DEFAULT, already_read }
+}
+
 fn connected() -> Pair {
     let (ours, theirs) = tokio::io::duplex(64 * 1024);
     let notes = Notes::default();
     let halves: (ReadHalf<_>, WriteHalf<_>) = split(ours);
-    let (peer, closed) = Peer::start(halves, Agreed::plain(FRAME_DEFAULT), notes.clone());
+    let (peer, closed) = Peer::start(halves, agreed(), notes.clone());
     Pair { peer, closed, shim: Framed::new(theirs, FrameCodec::new(FRAME_DEFAULT)), notes }
 }
 
@@ -142,7 +147,7 @@ async fn an_answer_that_breaks_the_rules_fails_its_call() {
 #[tokio::test]
 async fn a_frame_over_the_shims_limit_is_not_sent() {
     let (ours, _theirs) = tokio::io::duplex(1024);
-    let agreed = Agreed { send_max: 64, ..Agreed::plain(FRAME_DEFAULT) };
+    let agreed = Agreed { send_max: 64, ..agreed() };
     let (peer, _closed) = Peer::start(split(ours), agreed, Notes::default());
     let refused = peer.call("a", |id| message::request(id, "ask", json!({"x": "y".repeat(100)})));
     assert!(matches!(refused, Err(CallError::TooLarge { limit: 64, .. })));
