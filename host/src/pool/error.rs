@@ -13,6 +13,9 @@ use crate::registry::function::Function;
 use crate::runtime::BuildFault;
 use crate::sandbox::Exit;
 
+/// Kind of a [`Fault`] that is not the function's: the worker was killed from outside.
+pub(crate) const KILLED: &str = "killed";
+
 /// Why a function could not be loaded. `file` is relative to the functions folder.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Fault {
@@ -40,7 +43,9 @@ impl Fault {
     /// Why a function does not load whose worker ended over it.
     pub(crate) fn of_death(death: &Death) -> Self {
         let message = format!("the worker ended while it loaded the function: {death}");
-        Fault { kind: "crash".into(), message, ..Fault::default() }
+        // Code that loads does not send itself SIGKILL: somebody else ended the worker.
+        let kind = if death.exit == Exit::Signal(9) { KILLED } else { "crash" };
+        Fault { kind: kind.into(), message, ..Fault::default() }
     }
 
     /// `hello.js:3:5`, as far as it is known.

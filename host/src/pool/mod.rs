@@ -349,6 +349,8 @@ async fn load(pool: Arc<RuntimePool>, number: u64, worker: Arc<Worker>, function
             tracing::debug!(function = %function.name, worker = %worker.name, "function loaded");
             pool.act(|state, now| state.loaded(number, now));
         }
+        // The end of the worker is told to the state by who watches over it.
+        Err(fault) if fault.kind == error::KILLED => {}
         Err(fault) => {
             let place = fault.place().unwrap_or_default();
             tracing::error!(function = %function.name, %place, kind = %fault.kind, detail = %fault.detail, "function does not load: {}", fault.message);

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::pool::circuit::Circuit;
-use crate::pool::error::{Fault, Refusal};
+use crate::pool::error::{Fault, KILLED, Refusal};
 use crate::pool::slot::{Action, Key, Phase, Route, Rules, Slot, Waiting, pick};
 
 /// Calls of one function that may wait for a worker.
@@ -320,8 +320,11 @@ impl<W: Clone, F: Clone, T> State<W, F, T> {
                 if let Some(route) = self.routes.get_mut(&key) {
                     route.loading -= 1;
                 }
-                if let Some(fault) = crash {
-                    self.fail_load(&key, fault.clone(), now, &mut actions);
+                match crash {
+                    // Not the function's doing: who waits for it goes on waiting.
+                    Some(fault) if fault.kind == KILLED => self.back_off(now),
+                    Some(fault) => self.fail_load(&key, fault.clone(), now, &mut actions),
+                    None => {}
                 }
                 self.forget_if_unused(&key, now);
             }
