@@ -12,6 +12,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 
 use crate::config::{Config, process_environment};
+use crate::db::error::StoreError;
 use crate::server::{self, ServerError};
 
 /// Exit code for a usage or configuration error.
@@ -83,7 +84,11 @@ impl Failure {
 impl From<ServerError> for Failure {
     fn from(error: ServerError) -> Self {
         match error {
-            ServerError::Backend(_) | ServerError::Confinement { .. } => Failure::usage(error),
+            ServerError::Backend(_)
+            | ServerError::Confinement { .. }
+            | ServerError::Store(StoreError::Declaration { .. } | StoreError::Destructive { .. }) => {
+                Failure::usage(error)
+            }
             _ => Failure::failed(error),
         }
     }

@@ -23,6 +23,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
+use crate::db::Store;
 use crate::http::error::ApiError;
 use crate::invoker::{Invoker, Timing};
 use crate::metrics::Metrics;
@@ -32,6 +33,7 @@ use crate::metrics::Metrics;
 pub struct App {
     pub invoker: Arc<Invoker>,
     pub metrics: Arc<Metrics>,
+    pub store: Store,
     /// Largest request body in bytes.
     pub max_body: usize,
     /// `functions.enabled`.

@@ -1,8 +1,8 @@
 //! The pool: gives each call a worker, and makes and ends workers as that needs.
 //!
 //! [`state`] decides, this module does: it holds each runtime's state behind one short lock (the
-//! actor's mailbox), and takes the actions that come out. Knows nothing of HTTP, files or
-//! databases.
+//! actor's mailbox), and takes the actions that come out. Knows nothing of HTTP or
+//! files; the database is only passed on.
 
 pub mod lease;
 pub mod start;
@@ -24,6 +24,7 @@ use tokio::sync::{Notify, oneshot};
 use tokio::time::{Instant, timeout_at};
 use tokio_util::task::TaskTracker;
 
+use crate::db::Store;
 use crate::invocation::Invocation;
 use crate::metrics::PoolMetrics;
 use crate::pool::error::Refusal;
@@ -52,6 +53,8 @@ pub struct Shared {
     /// The folder workers start in.
     pub directory: PathBuf,
     pub limits: Limits,
+    /// What workers are served from.
+    pub store: Store,
     pub queue_timeout: Duration,
 }
 

@@ -17,6 +17,8 @@ use tokio::time::{Instant, timeout};
 
 use crate::config::Config;
 use crate::config::model::{Backend, Network, SandboxMode};
+use crate::db::Store;
+use crate::db::error::StoreError;
 use crate::http::{self, App, Cors};
 use crate::invoker::{self, Invoker};
 use crate::metrics::Metrics;
@@ -49,6 +51,8 @@ pub enum ServerError {
     Launcher(std::io::Error),
     #[error("cannot catch signals: {0}")]
     Signals(std::io::Error),
+    #[error(transparent)]
+    Store(#[from] StoreError),
 }
 
 /// All that runs functions; HTTP comes on top.
@@ -56,6 +60,7 @@ pub enum ServerError {
 pub struct Host {
     pub invoker: Arc<Invoker>,
     pub metrics: Arc<Metrics>,
+    pub store: Store,
     _run_dir: RunDir,
 }
 
@@ -72,6 +77,7 @@ impl Host {
         }
         report_problems(&registry);
         let metrics = Metrics::new();
+        let store = open_store(config).await?;
         let temporary =
             config.variables.get("TMPDIR").map_or_else(|| PathBuf::from("/tmp"), PathBuf::from);
         let run_dir =
@@ -80,14 +86,16 @@ impl Host {
             functions: config.functions.clone(),
             variables: config.variables.clone(),
         };
-        let pool = runtimes::pool(config, &registry, &run_dir, &metrics, warm).await?;
+        let pool = runtimes::pool(config, &registry, &run_dir, &store, &metrics, warm).await?;
         let invoker = Arc::new(Invoker::new(registry, source, pool, metrics.clone()));
-        Ok(Host { invoker, metrics, _run_dir: run_dir })
+        Ok(Host { invoker, metrics, store, _run_dir: run_dir })
     }
 
-    /// Lets calls under way end for up to `patience`, then ends all workers.
+    /// Lets calls under way end for up to `patience`, then ends all workers and closes the
+    /// database.
     pub async fn stop(&self, patience: Duration) {
         self.invoker.pool().stop(Instant::now() + patience).await;
+        self.store.close().await;
     }
 }
 
@@ -104,6 +112,7 @@ pub async fn serve(config: &Config, verbose: bool) -> Result<(), ServerError> {
     let app = Arc::new(App {
         invoker: host.invoker.clone(),
         metrics: host.metrics.clone(),
+        store: host.store.clone(),
         max_body: config.server.max_body_size as usize,
         enabled: config.functions.enabled,
         verbose,
@@ -136,6 +145,17 @@ pub async fn serve(config: &Config, verbose: bool) -> Result<(), ServerError> {
         }
     }
     Ok(())
+}
+
+/// Opens the database, which may take a while when indexes are built.
+async fn open_store(config: &Config) -> Result<Store, ServerError> {
+    let (database, collections) = (config.database.clone(), config.collections.clone());
+    let opened = tokio::task::spawn_blocking(move || Store::open(&database, &collections)).await;
+    let died = |why: tokio::task::JoinError| StoreError::Open {
+        path: config.database.path.clone(),
+        reason: why.to_string(),
+    };
+    Ok(opened.map_err(died)??)
 }
 
 struct Signals {

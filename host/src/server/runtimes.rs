@@ -11,6 +11,7 @@ use futures_util::future::join_all;
 
 use crate::config::Config;
 use crate::config::model::PoolConfig;
+use crate::db::Store;
 use crate::metrics::Metrics;
 use crate::pool::error::Refusal;
 use crate::pool::slot::Rules;
@@ -33,11 +34,12 @@ pub(crate) async fn pool(
     config: &Config,
     registry: &Registry,
     run_dir: &RunDir,
+    store: &Store,
     metrics: &Arc<Metrics>,
     ahead: bool,
 ) -> Result<Pool, ServerError> {
     let (cache, shims) = unpack(config)?;
-    let shared = shared(config, run_dir)?;
+    let shared = shared(config, run_dir, store)?;
     let mut pool = Pool::default();
     for (name, found) in find_all(config, registry, &shims, &cache).await {
         match found {
@@ -115,7 +117,7 @@ async fn find_all<'a>(
     join_all(found).await
 }
 
-fn shared(config: &Config, run_dir: &RunDir) -> Result<Shared, ServerError> {
+fn shared(config: &Config, run_dir: &RunDir, store: &Store) -> Result<Shared, ServerError> {
     let exe = std::env::current_exe().map_err(ServerError::Launcher)?;
     let launcher = ProcessLauncher::start(exe, run_dir.workers()).map_err(ServerError::Launcher)?;
     let directory = [&config.functions.path, &config.folder].into_iter().find(|dir| dir.is_dir());
@@ -124,6 +126,7 @@ fn shared(config: &Config, run_dir: &RunDir) -> Result<Shared, ServerError> {
         sockets: run_dir.sockets(),
         directory: directory.cloned().unwrap_or_else(|| PathBuf::from("/")),
         limits: Limits::default(),
+        store: store.clone(),
         queue_timeout: config.functions.pool.queue_timeout,
     })
 }
