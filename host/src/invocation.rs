@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use alyx_protocol::limits::LOG_BYTES;
+use alyx_protocol::limits::{CALLS_PER_INVOCATION, LOG_BYTES};
 use alyx_protocol::worker::Auth;
 use serde_json::value::RawValue;
 use tokio::time::Instant;
@@ -24,8 +24,10 @@ pub struct Invocation {
     pub trigger: Box<RawValue>,
     pub auth: Option<Auth>,
     pub trace: Option<TraceContext>,
-    /// Bytes its functions have logged.
-    pub logged: AtomicUsize,
+    /// Bytes it has logged.
+    logged: AtomicUsize,
+    /// Its calls of the host that have no answer yet.
+    asking: AtomicUsize,
 }
 
 /// W3C trace context as it came in.
@@ -36,6 +38,41 @@ pub struct TraceContext {
 }
 
 impl Invocation {
+    /// Begins now: the function's timeout runs from here.
+    #[must_use]
+    pub fn begin(
+        function: Arc<Function>,
+        request_id: String,
+        trigger: Box<RawValue>,
+        auth: Option<Auth>,
+        trace: Option<TraceContext>,
+    ) -> Arc<Self> {
+        Arc::new(Invocation {
+            request_id,
+            deadline: Instant::now() + function.timeout,
+            function,
+            trigger,
+            auth,
+            trace,
+            logged: AtomicUsize::new(0),
+            asking: AtomicUsize::new(0),
+        })
+    }
+
+    /// Takes a place for one more call of the host; false when too many have no answer yet.
+    pub(crate) fn may_ask(&self) -> bool {
+        let before = self.asking.fetch_add(1, Ordering::Relaxed);
+        if before >= CALLS_PER_INVOCATION {
+            self.asked();
+        }
+        before < CALLS_PER_INVOCATION
+    }
+
+    /// Gives the place of an answered call back.
+    pub(crate) fn asked(&self) {
+        self.asking.fetch_sub(1, Ordering::Relaxed);
+    }
+
     /// Takes `bytes` out of the invocation's log budget; false when it is spent.
     pub(crate) fn may_log(&self, bytes: usize) -> bool {
         let before = self.logged.fetch_add(bytes, Ordering::Relaxed);

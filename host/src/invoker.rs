@@ -4,7 +4,6 @@
 //! or an [`InvokeError`].
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use alyx_protocol::worker::Auth;
@@ -131,8 +130,8 @@ impl Invoker {
     /// What a worker has taken is never tried again; what reached none is.
     pub async fn invoke(&self, function: Arc<Function>, request: Request) -> Outcome {
         let metrics = self.metrics.function(&function.name, &function.runtime);
-        let input = request.input.clone();
-        let mut invocation = begin(function, request);
+        let Request { request_id, trigger, auth, trace, input } = request;
+        let mut invocation = Invocation::begin(function, request_id, trigger, auth, trace);
         let mut undelivered = 0;
         let outcome = loop {
             let outcome = self.run(&invocation, input.clone()).await;
@@ -172,15 +171,13 @@ impl Invoker {
     /// The same call on the function as it is on disk now, if that has changed.
     async fn mended(&self, invocation: &Invocation) -> Option<Arc<Invocation>> {
         let now = self.look_again(&invocation.function).await?;
-        Some(Arc::new(Invocation {
-            request_id: invocation.request_id.clone(),
-            deadline: Instant::now() + now.timeout,
-            function: now,
-            trigger: invocation.trigger.clone(),
-            auth: invocation.auth.clone(),
-            trace: invocation.trace.clone(),
-            logged: AtomicUsize::new(0),
-        }))
+        Some(Invocation::begin(
+            now,
+            invocation.request_id.clone(),
+            invocation.trigger.clone(),
+            invocation.auth.clone(),
+            invocation.trace.clone(),
+        ))
     }
 
     /// A function that could not be served, as it is on disk now; none if it is as it was.
@@ -199,18 +196,6 @@ impl Invoker {
         *self.registry.write() = Arc::new(fresh);
         Some(now)
     }
-}
-
-fn begin(function: Arc<Function>, request: Request) -> Arc<Invocation> {
-    Arc::new(Invocation {
-        request_id: request.request_id,
-        deadline: Instant::now() + function.timeout,
-        function,
-        trigger: request.trigger,
-        auth: request.auth,
-        trace: request.trace,
-        logged: AtomicUsize::new(0),
-    })
 }
 
 impl Timing {

@@ -28,6 +28,11 @@ struct StatusLabel {
     status: String,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OpLabel {
+    op: &'static str,
+}
+
 /// All metrics of one host.
 pub struct Metrics {
     registry: Mutex<Registry>,
@@ -39,6 +44,7 @@ pub struct Metrics {
     starts: Family<Labels, Counter>,
     deaths: Family<Labels, Counter>,
     requests: Family<StatusLabel, Counter>,
+    database: Family<OpLabel, Histogram, fn() -> Histogram>,
     log_dropped: Counter,
     protocol_errors: Counter,
 }
@@ -54,6 +60,11 @@ fn histogram() -> Histogram {
     Histogram::new(exponential_buckets(0.0001, 2.0, 20))
 }
 
+fn fine_histogram() -> Histogram {
+    // 10 us to 42 s.
+    Histogram::new(exponential_buckets(0.000_01, 2.0, 22))
+}
+
 impl Metrics {
     #[must_use]
     pub fn new() -> Arc<Self> {
@@ -67,6 +78,7 @@ impl Metrics {
             starts: Family::default(),
             deaths: Family::default(),
             requests: Family::default(),
+            database: Family::new_with_constructor(fine_histogram),
             log_dropped: Counter::default(),
             protocol_errors: Counter::default(),
         };
@@ -88,6 +100,12 @@ impl Metrics {
         registry.register("worker_starts", "Workers that said hello", self.starts.clone());
         registry.register("worker_deaths", "Workers that ended, by reason", self.deaths.clone());
         registry.register("http_requests", "Answers by status", self.requests.clone());
+        registry.register_with_unit(
+            "db",
+            "Time of a database call, from the request of a worker to its answer",
+            Unit::Seconds,
+            self.database.clone(),
+        );
         registry.register(
             "log_dropped",
             "Log lines over an invocation's budget",
@@ -191,6 +209,11 @@ impl PoolMetrics {
 
     pub(crate) fn protocol_error(&self) {
         self.all.protocol_errors.inc();
+    }
+
+    /// Notes one call of the database.
+    pub(crate) fn database(&self, op: &'static str, took: Duration) {
+        self.all.database.get_or_create(&OpLabel { op }).observe(took.as_secs_f64());
     }
 
     pub(crate) fn log_dropped(&self, lines: u64) {

@@ -8,6 +8,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::marker::PhantomData;
 
+use bytes::Bytes;
 use serde::de::{DeserializeOwned, IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
@@ -341,6 +342,15 @@ pub fn notification(method: &str, params: impl Serialize) -> Result<OutFrame, Co
 /// [`CodecError::TooLarge`] over 16 MiB - 1.
 pub fn result(id: u64, result: impl Serialize) -> Result<OutFrame, CodecError> {
     frame(&ResultFrame { jsonrpc: "2.0", id, result })
+}
+
+/// An answer as a frame whose `result` is an object that was written before.
+///
+/// # Errors
+/// [`CodecError::TooLarge`] over 16 MiB - 1.
+pub fn written_result(id: u64, result: Bytes) -> Result<OutFrame, CodecError> {
+    let head = format!("{{\"jsonrpc\":\"2.0\",\"id\":{id},\"result\":");
+    OutFrame::spliced(head.as_bytes(), result, b"}")
 }
 
 /// An error answer as a frame; `id` none is written as `null`.

@@ -39,6 +39,10 @@ pub mod method {
     /// The method `stream.credit`.
     pub const STREAM_CREDIT: &str = "stream.credit";
 
+    /// The calls of the database, transactions aside.
+    pub const DATABASE: &[&str] =
+        &[DB_LIST, DB_GET, DB_CREATE, DB_UPDATE, DB_DELETE, DB_QUERY, DB_EXEC, DB_BATCH];
+
     /// All of these.
     pub const ALL: &[&str] = &[
         LOG,

@@ -16,7 +16,7 @@ use crate::pool::worker::{Tail, Worker, log_output};
 use crate::rpc::listener::{Greeted, WorkerSocket};
 use crate::rpc::peer::{Peer, PeerClosed};
 use crate::sandbox::{LaunchSpec, Sandbox};
-use crate::syscalls::{Note, Syscalls};
+use crate::syscalls::{self, Note, Syscalls};
 
 /// From the launch to the hello.
 const START_PATIENCE: Duration = Duration::from_secs(10);
@@ -73,7 +73,7 @@ async fn start(pool: &Arc<RuntimePool>, number: u64) -> Result<Started, String> 
     let tail = Arc::new(Tail::default());
     let output = tokio::spawn(log_output(name.clone(), lines, tail.clone()));
     let greeted = tokio::select! {
-        greeted = socket.accept(&pool.shared.limits, &name) => greeted.map_err(|e| e.to_string()),
+        greeted = socket.accept(&pool.shared.limits, syscalls::offered(), &name) => greeted.map_err(|e| e.to_string()),
         exit = handle.exited() => {
             // Its last words say why.
             let _still_open = tokio::time::timeout(Duration::from_secs(1), output).await;
@@ -83,16 +83,17 @@ async fn start(pool: &Arc<RuntimePool>, number: u64) -> Result<Started, String> 
     };
     let Greeted { stream, hello, agreed } = greeted.inspect_err(|_| handle.kill())?;
     let weak = Arc::downgrade(pool);
-    let syscalls = Syscalls::new(name.clone(), pool.metrics.clone(), move |note| {
-        let Some(pool) = weak.upgrade() else { return };
-        match note {
-            Note::Concurrency(max) => pool.act(|state, _| {
-                state.credit(number, max);
-                Vec::new()
-            }),
-            Note::Goaway => pool.act(|state, _| state.spent(number)),
-        }
-    });
+    let syscalls =
+        Syscalls::new(name.clone(), pool.shared.store.clone(), pool.metrics.clone(), move |note| {
+            let Some(pool) = weak.upgrade() else { return };
+            match note {
+                Note::Concurrency(max) => pool.act(|state, _| {
+                    state.credit(number, max);
+                    Vec::new()
+                }),
+                Note::Goaway => pool.act(|state, _| state.spent(number)),
+            }
+        });
     let (peer, closed) = Peer::start(stream.into_split(), agreed, syscalls);
     let worker = Arc::new(Worker::new(name, number, peer, handle, began));
     let credit = hello.concurrency.max.clamp(1, CONCURRENCY_CAP);

@@ -9,7 +9,7 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
 
 use alyx_protocol::limits::FRAME_BEFORE_HELLO;
-use alyx_protocol::worker::{HelloParams, HelloResult, HostInfo, method};
+use alyx_protocol::worker::{Capabilities, HelloParams, HelloResult, HostInfo, method};
 use alyx_protocol::{
     CodecError, Decoded, ErrorCode, FrameCodec, Limits, Message, RpcError, message, version,
 };
@@ -87,15 +87,21 @@ impl WorkerSocket {
         &self.token
     }
 
-    /// Waits for the worker and answers its hello. The caller bounds the wait.
+    /// Waits for the worker and answers its hello with what the host offers. The caller bounds the
+    /// wait.
     ///
     /// # Errors
     /// [`ListenError`], once a connection was refused or broke.
-    pub async fn accept(self, limits: &Limits, session: &str) -> Result<Greeted, ListenError> {
+    pub async fn accept(
+        self,
+        limits: &Limits,
+        capabilities: Capabilities,
+        session: &str,
+    ) -> Result<Greeted, ListenError> {
         let (stream, _) = self.listener.accept().await.map_err(ListenError::Accept)?;
         let mut framed = Framed::new(stream, FrameCodec::new(FRAME_BEFORE_HELLO));
         let Hello { id, params: hello, version } = read_hello(&mut framed, &self.token).await?;
-        let answer = welcome(version, limits, session);
+        let answer = welcome(version, limits, capabilities, session);
         framed.send(message::result(id, answer)?).await?;
         let parts = framed.into_parts();
         let send_max = hello.limits.max_frame.min(limits.max_frame);
@@ -178,13 +184,18 @@ where
     Err(ListenError::Refused(Box::new(error)))
 }
 
-fn welcome(version: u32, limits: &Limits, session: &str) -> HelloResult {
+fn welcome(
+    version: u32,
+    limits: &Limits,
+    capabilities: Capabilities,
+    session: &str,
+) -> HelloResult {
     HelloResult {
         protocol_version: version,
         session: session.to_owned(),
         host: HostInfo { name: "alyx".into(), version: env!("CARGO_PKG_VERSION").into() },
         limits: limits.clone(),
         heartbeat: alyx_protocol::worker::Heartbeat::default(),
-        capabilities: alyx_protocol::worker::Capabilities::new(),
+        capabilities,
     }
 }

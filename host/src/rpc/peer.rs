@@ -50,14 +50,38 @@ pub trait Service<C>: Send + Sync + 'static {
 pub struct Responder {
     id: u64,
     outbox: Outbox,
+    max_frame: usize,
 }
 
 impl Responder {
+    /// The request's number on its connection.
+    #[must_use]
+    pub fn id(&self) -> u64 {
+        self.id
+    }
+
     pub fn result(self, result: impl serde::Serialize) {
         let frame = message::result(self.id, result).or_else(|e| {
             message::error(Some(self.id), &RpcError::new(ErrorCode::FrameTooLarge, e))
         });
         self.send(frame);
+    }
+
+    /// Answers with an object that was written before.
+    ///
+    /// # Errors
+    /// Gives itself back with the frame limit when the answer is over it; nothing was sent.
+    pub fn written(self, result: Bytes) -> Result<(), (Self, usize)> {
+        match message::written_result(self.id, result) {
+            Ok(frame) if frame.payload_len() <= self.max_frame => {
+                self.send(Ok(frame));
+                Ok(())
+            }
+            _ => {
+                let limit = self.max_frame;
+                Err((self, limit))
+            }
+        }
     }
 
     pub fn error(self, error: &RpcError) {
@@ -134,7 +158,13 @@ impl<C: Clone + Send + 'static> Peer<C> {
         let (outbox, frames) = Outbox::channel();
         let pending = Arc::new(Pending::new());
         let (closed, why) = oneshot::channel();
-        let reader = Reader { pending: pending.clone(), outbox: outbox.clone(), service, bad: 0 };
+        let reader = Reader {
+            pending: pending.clone(),
+            outbox: outbox.clone(),
+            max_frame: agreed.send_max,
+            service,
+            bad: 0,
+        };
         let mut framed =
             FramedRead::with_capacity(read, FrameCodec::new(agreed.receive_max), RECEIVE);
         framed.read_buffer_mut().unsplit(agreed.already_read);
@@ -198,6 +228,7 @@ impl<C: Clone + Send + 'static> Peer<C> {
 struct Reader<C, S> {
     pending: Arc<Pending<C>>,
     outbox: Outbox,
+    max_frame: usize,
     service: S,
     bad: u32,
 }
@@ -241,7 +272,8 @@ impl<C: Clone, S: Service<C>> Reader<C, S> {
                 Ok(())
             }
             Message::Request { id, method, params } => {
-                let reply = Responder { id, outbox: self.outbox.clone() };
+                let reply =
+                    Responder { id, outbox: self.outbox.clone(), max_frame: self.max_frame };
                 self.service.request(&method, params, &self.pending, reply);
                 Ok(())
             }

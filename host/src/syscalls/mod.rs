@@ -1,22 +1,26 @@
-//! What shims ask of the host, served: logs today, the database's methods where it is offered.
+//! What shims ask of the host, served: logs and the database.
 //!
 //! Turns wire parameters into calls of the layers below. Never touches sockets: requests come in
 //! through [`Service`], answers leave through its responder.
 
+pub mod db;
 pub mod log;
 
 use std::fmt;
 use std::sync::Arc;
 
-use alyx_protocol::worker::{Concurrency, GoawayParams, method};
+use alyx_protocol::worker::{Capabilities, Concurrency, GoawayParams, method};
 use alyx_protocol::{ErrorCode, RpcError, syscall};
 use serde::de::DeserializeOwned;
+use serde_json::Map;
 use serde_json::value::RawValue;
 
+use crate::db::Store;
 use crate::invocation::Invocation;
 use crate::metrics::PoolMetrics;
 use crate::rpc::peer::{Responder, Service};
 use crate::rpc::pending::Pending;
+use crate::syscalls::db::Database;
 
 /// What a shim says about itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,9 +31,16 @@ pub enum Note {
     Goaway,
 }
 
+/// What a shim is told that it may ask for.
+#[must_use]
+pub fn offered() -> Capabilities {
+    ["db", "batch"].map(|name| (name.to_owned(), Map::new())).into()
+}
+
 /// Serves one worker.
 pub struct Syscalls<N> {
     worker: Arc<str>,
+    database: Database,
     metrics: PoolMetrics,
     note: N,
 }
@@ -42,8 +53,9 @@ impl<N> fmt::Debug for Syscalls<N> {
 
 impl<N: Fn(Note) + Send + Sync + 'static> Syscalls<N> {
     /// `note` is called from the connection's reader: it must not block.
-    pub fn new(worker: Arc<str>, metrics: PoolMetrics, note: N) -> Self {
-        Syscalls { worker, metrics, note }
+    pub fn new(worker: Arc<str>, store: Store, metrics: PoolMetrics, note: N) -> Self {
+        let database = Database::new(store, metrics.clone());
+        Syscalls { worker, database, metrics, note }
     }
 
     fn read<T: DeserializeOwned>(&self, method: &str, params: Option<&RawValue>) -> Option<T> {
@@ -60,7 +72,10 @@ impl<N: Fn(Note) + Send + Sync + 'static> Syscalls<N> {
 type Calls = Pending<Option<Arc<Invocation>>>;
 
 impl<N: Fn(Note) + Send + Sync + 'static> Service<Option<Arc<Invocation>>> for Syscalls<N> {
-    fn request(&self, method: &str, _params: Option<&RawValue>, _calls: &Calls, reply: Responder) {
+    fn request(&self, method: &str, params: Option<&RawValue>, calls: &Calls, reply: Responder) {
+        if let Some(method) = syscall::method::DATABASE.iter().find(|known| **known == method) {
+            return self.database.serve(method, params, calls, reply);
+        }
         match method {
             method::PING => reply.result(serde_json::json!({})),
             other => {
