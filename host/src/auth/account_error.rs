@@ -34,7 +34,7 @@ pub enum AccountError {
     RefreshSpent,
     #[error("too many attempts; try again in {} s", seconds(.0))]
     TooMany(Duration),
-    #[error("the host is busy with other logins; try again")]
+    #[error("the host is busy; try again")]
     Busy,
     /// For the log; the caller hears only that it failed.
     #[error("{0}")]
@@ -88,6 +88,7 @@ impl From<StoreFault> for AccountError {
     fn from(fault: StoreFault) -> AccountError {
         match fault {
             StoreFault::Rejected { field, message } => AccountError::Rejected { field, message },
+            StoreFault::Busy => AccountError::Busy,
             StoreFault::Failed(error) => AccountError::Failed(error),
         }
     }

@@ -16,6 +16,9 @@ pub enum StoreFault {
     /// The data breaks a rule of `users`, such as a field of the app that is required.
     #[error("{message}")]
     Rejected { field: Option<String>, message: String },
+    /// The same may succeed a moment later.
+    #[error("the store is busy")]
+    Busy,
     #[error(transparent)]
     Failed(#[from] Box<dyn std::error::Error + Send + Sync>),
 }
@@ -101,7 +104,7 @@ pub trait AccountStore: Send + Sync + 'static {
     fn user(&self, id: &str) -> impl Future<Output = Result<Option<User>, StoreFault>> + Send;
 
     /// Inserts the family. Takes the chance to remove those that expired before `now`, and the
-    /// oldest of this user beyond [`MOST_FAMILIES`].
+    /// longest unused of this user beyond [`MOST_FAMILIES`].
     fn open_family(
         &self,
         family: Family,

@@ -24,7 +24,8 @@ struct Row {
     email: Option<String>,
     role: Option<String>,
     verified: Option<bool>,
-    metadata: Option<Map<String, Value>>,
+    /// Functions may write anything there.
+    metadata: Option<Value>,
 }
 
 impl User {
@@ -34,12 +35,13 @@ impl User {
     /// serde's, when it is no row of `users`.
     pub fn read(document: &str) -> Result<User, serde_json::Error> {
         let row: Row = serde_json::from_str(document)?;
+        let metadata = row.metadata.filter(Value::is_object);
         let auth = Auth {
             id: row.id,
             email: row.email,
             role: row.role.unwrap_or_else(|| DEFAULT_ROLE.to_owned()),
             verified: row.verified.unwrap_or_default(),
-            metadata: Value::Object(row.metadata.unwrap_or_default()),
+            metadata: metadata.unwrap_or_else(|| Value::Object(Map::new())),
         };
         Ok(User { auth, document: RawValue::from_string(document.to_owned())? })
     }

@@ -9,6 +9,7 @@ pub mod datum;
 pub mod session;
 mod work;
 mod group;
+mod accounts;
 mod change;
 mod tables;
 mod page;

@@ -28,17 +28,16 @@ pub(super) const INTERNAL: &str = "
     CREATE TABLE IF NOT EXISTS _alyx_credentials (
         user_id TEXT NOT NULL PRIMARY KEY, password_hash TEXT NOT NULL, changed_at INTEGER NOT NULL
     ) WITHOUT ROWID;
-    CREATE TABLE IF NOT EXISTS _alyx_refresh_tokens (
-        token_hash BLOB NOT NULL PRIMARY KEY, family TEXT NOT NULL, user_id TEXT NOT NULL,
-        issued_at INTEGER NOT NULL, expires_at INTEGER NOT NULL, used_at INTEGER
+    CREATE TABLE IF NOT EXISTS _alyx_refresh_families (
+        id TEXT NOT NULL PRIMARY KEY, user_id TEXT NOT NULL, newest TEXT NOT NULL,
+        used_at INTEGER NOT NULL, expires_at INTEGER NOT NULL
     ) WITHOUT ROWID;
-    CREATE INDEX IF NOT EXISTS _alyx_refresh_family ON _alyx_refresh_tokens (family);
-    CREATE INDEX IF NOT EXISTS _alyx_refresh_user ON _alyx_refresh_tokens (user_id);
-    CREATE INDEX IF NOT EXISTS _alyx_refresh_expiry ON _alyx_refresh_tokens (expires_at);
+    CREATE INDEX IF NOT EXISTS _alyx_refresh_user ON _alyx_refresh_families (user_id);
+    CREATE INDEX IF NOT EXISTS _alyx_refresh_expiry ON _alyx_refresh_families (expires_at);
     CREATE TABLE IF NOT EXISTS _alyx_throttles (
-        key TEXT NOT NULL PRIMARY KEY, count INTEGER NOT NULL, until INTEGER NOT NULL
+        key TEXT NOT NULL PRIMARY KEY, whole_at INTEGER NOT NULL
     ) WITHOUT ROWID;
-    CREATE INDEX IF NOT EXISTS _alyx_throttles_until ON _alyx_throttles (until);
+    CREATE INDEX IF NOT EXISTS _alyx_throttles_whole ON _alyx_throttles (whole_at);
 ";
 
 /// A trigger or an index by its name.
@@ -157,7 +156,7 @@ fn farewell() -> Named {
     let sql = format!(
         "CREATE TRIGGER {} AFTER DELETE ON \"{USERS}\" FOR EACH ROW BEGIN \
          DELETE FROM _alyx_credentials WHERE user_id = OLD.id; \
-         DELETE FROM _alyx_refresh_tokens WHERE user_id = OLD.id; END",
+         DELETE FROM _alyx_refresh_families WHERE user_id = OLD.id; END",
         quoted(&name)
     );
     Named { name, sql }

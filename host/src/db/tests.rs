@@ -6,6 +6,7 @@ mod sql;
 mod guard;
 mod change;
 mod group;
+mod accounts;
 
 use crate::config::Config;
 use crate::db::Store;
