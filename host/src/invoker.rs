@@ -3,6 +3,7 @@
 //! Knows no HTTP and no JSON-RPC: it is asked with a name and an input, and answers with a value
 //! or an [`InvokeError`].
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use bytes::Bytes;
 use parking_lot::RwLock;
 use serde_json::value::RawValue;
 use tokio::sync::Mutex;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
 use crate::config::model::FunctionsConfig;
 use crate::config::secret::Variables;
@@ -22,6 +23,8 @@ use crate::pool::error::{CallError, Refusal};
 use crate::pool::lease::Waited;
 use crate::registry::Registry;
 use crate::registry::function::{Function, Problem};
+use crate::schema::FunctionSchema;
+use crate::schema::violation::Violations;
 
 /// How often a call is tried again when workers end before it reaches them.
 const DELIVERIES: u32 = 2;
@@ -63,17 +66,35 @@ pub enum InvokeError {
     Refused { function: Arc<Function>, reason: Refusal },
     #[error("{reason}")]
     Failed { function: Arc<Function>, reason: CallError },
+    #[error("the input breaks the schema of function '{}': {violations}", .function.name)]
+    InputInvalid { function: Arc<Function>, violations: Violations },
+    #[error("the result breaks the schema of function '{}': {violations}", .function.name)]
+    OutputInvalid { function: Arc<Function>, violations: Violations },
 }
 
 fn did_you_mean(suggestion: Option<&str>) -> String {
     suggestion.map_or_else(String::new, |name| format!("; did you mean '{name}'?"))
 }
 
-/// Where the registry was read from, to look again at a function that did not load.
+/// Where the registry was read from, to look again at a function that did not load, and how
+/// strictly functions are taken at their word.
 #[derive(Debug)]
 pub struct Source {
     pub functions: FunctionsConfig,
     pub variables: Variables,
+    /// A result that breaks the function's schema is an error; else it is a line in the log.
+    pub strict_output: bool,
+}
+
+fn checked(
+    schema: Option<&FunctionSchema>,
+    input: Bytes,
+    function: &Arc<Function>,
+) -> Result<Bytes, InvokeError> {
+    let Some(schema) = schema else { return Ok(input) };
+    schema
+        .check_input(&input)
+        .map_err(|violations| InvokeError::InputInvalid { function: function.clone(), violations })
 }
 
 /// Runs functions.
@@ -83,6 +104,8 @@ pub struct Invoker {
     source: Arc<Source>,
     /// Held while one function is read anew.
     looking: Mutex<()>,
+    /// Held while schemas are learned: the revisions that were loaded for that alone.
+    learning: Mutex<HashSet<Arc<str>>>,
     pool: Pool,
     metrics: Arc<Metrics>,
 }
@@ -94,6 +117,7 @@ impl Invoker {
             registry: RwLock::new(Arc::new(registry)),
             source: Arc::new(source),
             looking: Mutex::default(),
+            learning: Mutex::default(),
             pool,
             metrics,
         }
@@ -108,6 +132,23 @@ impl Invoker {
     #[must_use]
     pub fn pool(&self) -> &Pool {
         &self.pool
+    }
+
+    /// Loads the functions whose schemas are not known yet, one after the other and each at most
+    /// once, for as long as `patience` lasts. One that does not load tells when it is called.
+    pub async fn learn_schemas(&self, patience: Duration) {
+        let until = Instant::now() + patience;
+        let Ok(mut learned) = timeout_at(until, self.learning.lock()).await else { return };
+        let registry = self.registry();
+        for function in registry.iter().filter(|function| function.problem.is_none()) {
+            if Instant::now() >= until {
+                return;
+            }
+            if self.pool.schema(function).is_none() && learned.insert(function.revision.clone()) {
+                let Ok(pool) = self.pool.runtime(&function.runtime) else { continue };
+                let _told_when_called = pool.checkout(function, until).await;
+            }
+        }
     }
 
     /// Finds a function that can be called. One with a problem is looked at again first.
@@ -153,19 +194,57 @@ impl Invoker {
     }
 
     async fn run(&self, invocation: &Arc<Invocation>, input: Bytes) -> Outcome {
+        let mut timing = Timing::default();
+        let result = self.attempt(invocation, input, &mut timing).await;
+        Outcome { result, timing }
+    }
+
+    async fn attempt(
+        &self,
+        invocation: &Arc<Invocation>,
+        input: Bytes,
+        timing: &mut Timing,
+    ) -> Result<Bytes, InvokeError> {
         let function = &invocation.function;
-        let (lease, waited) = match self.pool.checkout(invocation).await {
-            Ok(checkout) => checkout,
-            Err(reason) => {
-                let refused = InvokeError::Refused { function: function.clone(), reason };
-                return Outcome { result: Err(refused), timing: Timing::default() };
+        let known = self.pool.schema(function);
+        let input = checked(known.as_deref(), input, function)?;
+        let checkout = self.pool.checkout(invocation).await;
+        let refused = |reason| InvokeError::Refused { function: function.clone(), reason };
+        let (lease, waited) = checkout.map_err(refused)?;
+        timing.waited = waited;
+        let (schema, input) = match known {
+            Some(schema) => (Some(schema), input),
+            // The first call learns the schema from the worker that has just loaded it.
+            None => {
+                let learned = self.pool.schema(function);
+                let input = checked(learned.as_deref(), input, function)?;
+                (learned, input)
             }
         };
         let began = Instant::now();
         let result = lease.invoke(invocation, input).await;
-        let timing = Timing { waited, run: began.elapsed() };
+        timing.run = began.elapsed();
         let failed = |reason| InvokeError::Failed { function: function.clone(), reason };
-        Outcome { result: result.map_err(failed), timing }
+        self.promised(schema.as_deref(), result.map_err(failed)?, invocation)
+    }
+
+    /// Holds a result to the function's schema.
+    fn promised(
+        &self,
+        schema: Option<&FunctionSchema>,
+        output: Bytes,
+        invocation: &Invocation,
+    ) -> Result<Bytes, InvokeError> {
+        let Some(Err(violations)) = schema.map(|schema| schema.check_output(&output)) else {
+            return Ok(output);
+        };
+        let function = &invocation.function;
+        if self.source.strict_output {
+            return Err(InvokeError::OutputInvalid { function: function.clone(), violations });
+        }
+        let request_id = &invocation.request_id;
+        tracing::warn!(target: "function", function = %function.name, request_id, "the result breaks the function's output schema: {violations}");
+        Ok(output)
     }
 
     /// The same call on the function as it is on disk now, if that has changed.

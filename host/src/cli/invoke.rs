@@ -19,7 +19,7 @@ use crate::cli::{ConfigFile, Failure, logging};
 use crate::config::Config;
 use crate::http::error::ApiError;
 use crate::invoker;
-use crate::server::Host;
+use crate::server::{Host, Mode};
 
 /// Largest input that is read from a file or stdin.
 const INPUT: u64 = 16 * 1024 * 1024;
@@ -129,7 +129,7 @@ async fn remote(
 }
 
 async fn local(config: &Config, options: &Invoke, input: Bytes) -> Result<(), Failure> {
-    let host = Host::start(config, false).await?;
+    let host = Host::start(config, Mode::Once).await?;
     let input = crate::http::input::check(input);
     let result = match (input, host.invoker.find(&options.name).await) {
         (Ok(input), Ok(function)) => {

@@ -12,7 +12,7 @@ use crate::cli::{ConfigFile, Failure};
 use crate::config::Config;
 use crate::pool::error::Refusal;
 use crate::registry::function::Function;
-use crate::server::Host;
+use crate::server::{Host, Mode};
 
 /// Functions that are loaded at the same time.
 const AT_ONCE: usize = 4;
@@ -37,7 +37,7 @@ struct Row {
 
 pub(crate) async fn run(options: List) -> Result<(), Failure> {
     let config = options.config.load()?;
-    let host = Host::start(&config, false).await?;
+    let host = Host::start(&config, Mode::Look).await?;
     let registry = host.invoker.registry();
     let functions: Vec<_> = registry.iter().cloned().collect();
     let (host, config) = (&host, &config);

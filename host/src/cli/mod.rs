@@ -13,7 +13,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::config::{Config, process_environment};
 use crate::db::error::StoreError;
-use crate::server::{self, ServerError};
+use crate::server::{self, Mode, ServerError};
 
 /// Exit code for a usage or configuration error.
 const USAGE: u8 = 2;
@@ -139,5 +139,5 @@ async fn serve(options: Serve) -> Result<(), Failure> {
         config.server.port = port;
     }
     let _flushes_when_dropped = logging::start(&config.logging);
-    Ok(server::serve(&config, false).await?)
+    Ok(server::serve(&config, Mode::Serve).await?)
 }

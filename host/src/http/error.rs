@@ -11,6 +11,7 @@ use alyx_protocol::{ErrorCode, RpcError};
 
 use crate::invoker::InvokeError;
 use crate::pool::error::{CallError, Fault, Refusal};
+use crate::schema::violation::Violations;
 
 /// An error on its way to a caller.
 #[derive(Debug)]
@@ -44,6 +45,11 @@ impl ApiError {
     fn retry_after(mut self, seconds: u64) -> Self {
         self.retry_after = Some(seconds.max(1));
         self
+    }
+
+    fn of_violations(self, violations: &Violations) -> Self {
+        self.with("field", violations.first().field.as_str())
+            .with("errors", json!(violations.list()))
     }
 
     pub fn not_found() -> Self {
@@ -82,6 +88,13 @@ impl ApiError {
                 if verbose { public.with("detail", problem.to_string()) } else { public }
             }
             InvokeError::Refused { reason, function } => refused(reason, &function.name, verbose),
+            InvokeError::InputInvalid { violations, .. } => {
+                let message = violations.first().message.clone();
+                ApiError::new(400, "VALIDATION_ERROR", message).of_violations(violations)
+            }
+            InvokeError::OutputInvalid { violations, .. } => {
+                ApiError::new(500, "OUTPUT_INVALID", error.to_string()).of_violations(violations)
+            }
             InvokeError::Failed { reason, function } => {
                 failed(reason, &function.name, function.timeout.as_secs_f64())
             }
@@ -200,7 +213,11 @@ fn status_of(code: &str) -> u16 {
         "FORBIDDEN" | "PERMISSION_DENIED" => 403,
         "CONFLICT" | "UNIQUE_VIOLATION" | "FOREIGN_KEY_VIOLATION" | "ALREADY_EXISTS" => 409,
         "RATE_LIMITED" | "RESOURCE_EXHAUSTED" => 429,
-        "UNAVAILABLE" => 503,
+        "READ_ONLY" | "DB_FORBIDDEN" => 403,
+        "UNAVAILABLE" | "DB_BUSY" => 503,
+        "DEADLINE_EXCEEDED" => 504,
+        // A wrong statement, or a fault of the host's: nothing that the caller could mend.
+        "DB_SQL" | "DB_OUTCOME_UNKNOWN" | "RESULT_TOO_LARGE" | "INTERNAL_ERROR" => 500,
         code if code == "NOT_FOUND" || code.ends_with("_NOT_FOUND") => 404,
         _ => 400,
     }

@@ -7,6 +7,7 @@ pub mod error;
 pub mod input;
 pub mod trigger;
 pub mod invoke;
+pub mod openapi;
 pub mod status;
 pub mod listen;
 
@@ -57,6 +58,7 @@ pub fn router(app: Arc<App>, cors: &Cors) -> Router {
     Router::new()
         .route("/api/functions/{name}", post(invoke::invoke))
         .route("/api/functions", get(status::list))
+        .route("/api/openapi.json", get(openapi::describe))
         .route("/health", get(status::health))
         .route("/health/live", get(status::live))
         .route("/health/ready", get(status::ready))

@@ -6,12 +6,14 @@
 
 pub mod lease;
 pub mod start;
+pub mod load;
 pub mod state;
 pub mod balance;
 pub mod slot;
 pub mod error;
 pub mod worker;
 pub mod circuit;
+pub mod schemas;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -29,20 +31,20 @@ use crate::invocation::Invocation;
 use crate::metrics::PoolMetrics;
 use crate::pool::error::Refusal;
 use crate::pool::lease::{Lease, Waited};
+use crate::pool::schemas::Schemas;
 use crate::pool::slot::{Action, Census, Key, Rules};
 use crate::pool::state::State;
 use crate::pool::worker::Worker;
 use crate::registry::function::Function;
 use crate::runtime::Runtime;
 use crate::sandbox::Launch;
+use crate::schema::FunctionSchema;
 
 /// How often a pool looks at the clock: while calls wait, and else.
 const TICK_WAITING: Duration = Duration::from_millis(5);
 const TICK: Duration = Duration::from_millis(250);
 /// How long a worker that is asked to leave may take.
 const RETIRE_GRACE: Duration = Duration::from_secs(1);
-/// How long a function may take to load; who waits for it is bound by the call's own deadline.
-const LOAD_PATIENCE: Duration = Duration::from_secs(30);
 
 /// What all runtimes' pools share.
 #[derive(Debug, Clone)]
@@ -55,6 +57,7 @@ pub struct Shared {
     pub limits: Limits,
     /// What workers are served from.
     pub store: Store,
+    pub schemas: Arc<Schemas>,
     pub queue_timeout: Duration,
 }
 
@@ -83,6 +86,12 @@ impl Pool {
         self.runtime(&invocation.function.runtime)?
             .checkout(&invocation.function, invocation.deadline)
             .await
+    }
+
+    /// What the function says of its input and output; none while it has not been loaded.
+    #[must_use]
+    pub fn schema(&self, function: &Function) -> Option<Arc<FunctionSchema>> {
+        self.runtime(&function.runtime).ok()?.shared.schemas.get(function)
     }
 
     /// The pool of one runtime.
@@ -250,7 +259,7 @@ impl RuntimePool {
                     self.tasks.spawn(start::run(self.clone(), number));
                 }
                 Action::Load(number, worker, function) => {
-                    self.tasks.spawn(load(self.clone(), number, worker, function));
+                    self.tasks.spawn(load::run(self.clone(), number, worker, function));
                 }
                 Action::Retire(worker) => {
                     self.tasks.spawn(async move { worker.retire("idle", RETIRE_GRACE).await });
@@ -336,29 +345,5 @@ async fn keep_time(pool: Weak<RuntimePool>) {
         }
         drop(pool);
         tokio::time::sleep(TICK_WAITING).await;
-    }
-}
-
-async fn load(pool: Arc<RuntimePool>, number: u64, worker: Arc<Worker>, function: Arc<Function>) {
-    let loaded = match pool.runtime.loadable(&function).await {
-        Ok(path) => worker.load(&function, &path.to_string_lossy(), LOAD_PATIENCE).await,
-        Err(fault) => Err(error::Fault::from_build(fault, &function)),
-    };
-    match loaded {
-        Ok(result) => {
-            for warning in result.warnings {
-                tracing::warn!(function = %function.name, "{warning}");
-            }
-            tracing::debug!(function = %function.name, worker = %worker.name, "function loaded");
-            pool.act(|state, now| state.loaded(number, now));
-        }
-        // The end of the worker is told to the state by who watches over it.
-        Err(fault) if fault.kind == error::KILLED => {}
-        Err(fault) => {
-            let place = fault.place().unwrap_or_default();
-            tracing::error!(function = %function.name, %place, kind = %fault.kind, detail = %fault.detail, "function does not load: {}", fault.message);
-            let fault = Arc::new(fault);
-            pool.act(|state, now| state.load_failed(number, fault, now));
-        }
     }
 }

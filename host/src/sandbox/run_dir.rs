@@ -48,6 +48,12 @@ impl RunDir {
     pub fn workers(&self) -> PathBuf {
         self.path.join("w")
     }
+
+    /// A database that nobody keeps.
+    #[must_use]
+    pub fn scratch(&self) -> PathBuf {
+        self.path.join("scratch.db")
+    }
 }
 
 impl Drop for RunDir {

@@ -55,6 +55,17 @@ pub enum ServerError {
     Store(#[from] StoreError),
 }
 
+/// What the host is started for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// Production: workers are started ahead of calls.
+    Serve,
+    /// One call on the command line: no worker is started ahead, and errors say more.
+    Once,
+    /// A look at the functions, which leaves the project's database alone.
+    Look,
+}
+
 /// All that runs functions; HTTP comes on top.
 #[derive(Debug)]
 pub struct Host {
@@ -65,11 +76,11 @@ pub struct Host {
 }
 
 impl Host {
-    /// Builds the registry and the pools. `warm` starts workers ahead of calls.
+    /// Opens the database, builds the registry and the pools.
     ///
     /// # Errors
     /// [`ServerError`].
-    pub async fn start(config: &Config, warm: bool) -> Result<Self, ServerError> {
+    pub async fn start(config: &Config, mode: Mode) -> Result<Self, ServerError> {
         refuse_unsupported(config)?;
         let registry = Registry::scan(&config.functions, &config.variables);
         for warning in config.warnings.iter().chain(&registry.warnings) {
@@ -77,16 +88,19 @@ impl Host {
         }
         report_problems(&registry);
         let metrics = Metrics::new();
-        let store = open_store(config).await?;
         let temporary =
             config.variables.get("TMPDIR").map_or_else(|| PathBuf::from("/tmp"), PathBuf::from);
         let run_dir =
             RunDir::create(&temporary, &instance(&config.folder)).map_err(ServerError::RunDir)?;
+        let store = open_store(config, mode, &run_dir).await?;
         let source = invoker::Source {
             functions: config.functions.clone(),
             variables: config.variables.clone(),
+            strict_output: mode != Mode::Serve,
         };
-        let pool = runtimes::pool(config, &registry, &run_dir, &store, &metrics, warm).await?;
+        let pool =
+            runtimes::pool(config, &registry, &run_dir, &store, &metrics, mode == Mode::Serve)
+                .await?;
         let invoker = Arc::new(Invoker::new(registry, source, pool, metrics.clone()));
         Ok(Host { invoker, metrics, store, _run_dir: run_dir })
     }
@@ -103,19 +117,19 @@ impl Host {
 ///
 /// # Errors
 /// [`ServerError`].
-pub async fn serve(config: &Config, verbose: bool) -> Result<(), ServerError> {
+pub async fn serve(config: &Config, mode: Mode) -> Result<(), ServerError> {
     let mut signals = Signals::catch()?;
     let address = format!("{}:{}", config.server.host, config.server.port);
     let listener = TcpListener::bind(&address).await;
     let listener = listener.map_err(|source| ServerError::Listen { address, source })?;
-    let host = Host::start(config, true).await?;
+    let host = Host::start(config, mode).await?;
     let app = Arc::new(App {
         invoker: host.invoker.clone(),
         metrics: host.metrics.clone(),
         store: host.store.clone(),
         max_body: config.server.max_body_size as usize,
         enabled: config.functions.enabled,
-        verbose,
+        verbose: mode != Mode::Serve,
         draining: AtomicBool::new(false),
     });
     let cors = Cors {
@@ -148,8 +162,11 @@ pub async fn serve(config: &Config, verbose: bool) -> Result<(), ServerError> {
 }
 
 /// Opens the database, which may take a while when indexes are built.
-async fn open_store(config: &Config) -> Result<Store, ServerError> {
-    let (database, collections) = (config.database.clone(), config.collections.clone());
+async fn open_store(config: &Config, mode: Mode, run_dir: &RunDir) -> Result<Store, ServerError> {
+    let (mut database, collections) = (config.database.clone(), config.collections.clone());
+    if mode == Mode::Look {
+        database.path = run_dir.scratch();
+    }
     let opened = tokio::task::spawn_blocking(move || Store::open(&database, &collections)).await;
     let died = |why: tokio::task::JoinError| StoreError::Open {
         path: config.database.path.clone(),

@@ -127,6 +127,7 @@ fn shared(config: &Config, run_dir: &RunDir, store: &Store) -> Result<Shared, Se
         directory: directory.cloned().unwrap_or_else(|| PathBuf::from("/")),
         limits: Limits::default(),
         store: store.clone(),
+        schemas: Arc::default(),
         queue_timeout: config.functions.pool.queue_timeout,
     })
 }
