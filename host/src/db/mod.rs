@@ -59,7 +59,8 @@ pub struct Store {
 struct Inner {
     writes: Arc<Queue>,
     reads: Arc<Queue>,
-    threads: Mutex<Vec<JoinHandle<()>>>,
+    /// The writer's first, then the readers'. Each gives its session back.
+    threads: Mutex<Vec<JoinHandle<Session>>>,
 }
 
 impl Drop for Inner {
@@ -98,6 +99,7 @@ impl Store {
         let work = move || {
             let end = End(queue);
             group::write(&mut writer, &end.0, most);
+            writer
         };
         inner.threads.lock().push(started("db-writer", work).map_err(failed)?);
         let cores = thread::available_parallelism().map_or(1, usize::from);
@@ -107,6 +109,7 @@ impl Store {
             let work = move || {
                 let end = End(queue);
                 group::read(&mut reader, &end.0);
+                reader
             };
             let thread = started(&format!("db-reader-{number}"), work).map_err(failed)?;
             inner.threads.lock().push(thread);
@@ -150,10 +153,15 @@ impl Store {
         self.inner.writes.close();
         self.inner.reads.close();
         let threads = std::mem::take(&mut *self.inner.threads.lock());
-        let joined = tokio::task::spawn_blocking(|| {
-            threads.into_iter().map(JoinHandle::join).filter(Result::is_err).count()
+        let closed = tokio::task::spawn_blocking(|| {
+            let mut sessions: Vec<_> = threads.into_iter().map(JoinHandle::join).collect();
+            let panicked = sessions.iter().filter(|session| session.is_err()).count();
+            // The writer's goes last: who closes the file as the last one takes in the log beside
+            // it, which a session that only reads cannot.
+            while sessions.pop().is_some() {}
+            panicked
         });
-        match joined.await {
+        match closed.await {
             Ok(0) => {}
             Ok(count) => tracing::error!(count, "threads of the database panicked"),
             Err(error) => tracing::error!(%error, "the database's threads cannot be awaited"),
@@ -170,7 +178,10 @@ impl Drop for End {
     }
 }
 
-fn started(name: &str, work: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {
+fn started(
+    name: &str,
+    work: impl FnOnce() -> Session + Send + 'static,
+) -> io::Result<JoinHandle<Session>> {
     thread::Builder::new().name(name.to_owned()).stack_size(STACK).spawn(work)
 }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 use alyx_protocol::worker::LoadResult;
 
 use crate::pool::RuntimePool;
-use crate::pool::error::{Fault, KILLED};
+use crate::pool::error::{Fault, KILLED, without_root};
 use crate::pool::worker::Worker;
 use crate::registry::function::Function;
 use crate::schema::FunctionSchema;
@@ -59,6 +59,7 @@ fn learned(pool: &RuntimePool, function: &Function, told: LoadResult) -> Result<
         None => FunctionSchema::default(),
         Some(text) => FunctionSchema::read(&text).map_err(|wrong| Fault {
             kind: "schema".into(),
+            file: Some(without_root(&function.entry.to_string_lossy(), function)),
             message: wrong.to_string(),
             ..Fault::default()
         })?,

@@ -144,6 +144,17 @@ async fn a_closed_store_says_so_and_did_what_waited() {
 }
 
 #[tokio::test]
+async fn a_closed_store_is_one_file() {
+    let db = blog();
+    db.user("a@b.io").await;
+    db.store.close().await;
+    let names = std::fs::read_dir(db.folder.path()).unwrap().map(|entry| entry.unwrap().file_name());
+    let mut names: Vec<_> = names.collect();
+    names.sort();
+    assert_eq!(names, ["alyx.yaml", "data.db"]);
+}
+
+#[tokio::test]
 async fn a_panic_leaves_nobody_waiting() {
     let db = blog();
     let deadline = soon(Duration::from_secs(30)).deadline;
