@@ -183,16 +183,6 @@ impl<S: AccountStore> Accounts<S> {
         }
     }
 
-    /// The user of a token as the database has them; as the token has them when the database
-    /// does not, for tokens need no row.
-    ///
-    /// # Errors
-    /// [`AccountError::Failed`]
-    pub async fn me(&self, auth: &Auth) -> Result<User, AccountError> {
-        let found = self.store.user(&auth.id).await?;
-        Ok(found.unwrap_or_else(|| User::of_token(auth)))
-    }
-
     async fn open_session(&self, user: User) -> Result<Session, AccountError> {
         let (family, token) = (Uuid::new_v4().to_string(), Uuid::new_v4().to_string());
         let now = millis();
@@ -238,6 +228,16 @@ impl<S: AccountStore> Accounts<S> {
     fn family_expires(&self, now: u64) -> u64 {
         now + self.minter.refresh_ttl().as_millis() as u64
     }
+}
+
+/// The user of a token as the database has them; as the token has them when the database does
+/// not, for tokens need no row.
+///
+/// # Errors
+/// [`AccountError::Failed`] and [`AccountError::Busy`]
+pub async fn me_of<S: AccountStore>(store: &S, auth: &Auth) -> Result<User, AccountError> {
+    let found = store.user(&auth.id).await?;
+    Ok(found.unwrap_or_else(|| User::of_token(auth)))
 }
 
 /// What a refresh token names.

@@ -86,6 +86,7 @@ impl From<ServerError> for Failure {
         match error {
             ServerError::Backend(_)
             | ServerError::Confinement { .. }
+            | ServerError::Auth(_)
             | ServerError::Store(StoreError::Declaration { .. } | StoreError::Destructive { .. }) => {
                 Failure::usage(error)
             }

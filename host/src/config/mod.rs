@@ -122,6 +122,14 @@ impl DerefMut for Config {
     }
 }
 
+/// The settings of a host that nobody has configured.
+pub fn defaults() -> Settings {
+    let schema = Schema::new(KEYS);
+    let nothing = Node::empty_map(Origin::Default);
+    settle(&check(&schema, &nothing, &Variables::default()))
+        .expect("defaults are complete and fit together, which a test checks")
+}
+
 /// The environment of this process. Names and values that are no text are left out: no key
 /// could hold them.
 pub fn process_environment() -> Vec<(String, String)> {

@@ -9,9 +9,14 @@ use serde_json::{Map, Value, json};
 
 use alyx_protocol::{ErrorCode, RpcError};
 
+use crate::auth::account_error::AccountError;
+use crate::auth::token_error::TokenError;
 use crate::invoker::InvokeError;
 use crate::pool::error::{CallError, Fault, Refusal};
 use crate::schema::violation::Violations;
+
+/// The challenge that goes with a token that does not count (RFC 6750, section 3).
+const INVALID_TOKEN: &str = "Bearer error=\"invalid_token\"";
 
 /// An error on its way to a caller.
 #[derive(Debug)]
@@ -21,6 +26,8 @@ pub struct ApiError {
     pub message: String,
     pub extra: Box<Map<String, Value>>,
     pub retry_after: Option<u64>,
+    /// The header WWW-Authenticate, which an answer with 401 has.
+    pub challenge: Option<&'static str>,
 }
 
 impl ApiError {
@@ -32,6 +39,7 @@ impl ApiError {
             message: message.into(),
             extra: Box::default(),
             retry_after: None,
+            challenge: None,
         }
     }
 
@@ -52,6 +60,12 @@ impl ApiError {
             .with("errors", json!(violations.list()))
     }
 
+    #[must_use]
+    fn challenge(mut self, challenge: &'static str) -> Self {
+        self.challenge = Some(challenge);
+        self
+    }
+
     pub fn not_found() -> Self {
         ApiError::new(404, "NOT_FOUND", "no such path; functions are at /api/functions/{name}")
     }
@@ -66,6 +80,48 @@ impl ApiError {
 
     pub fn of_stopping() -> Self {
         refused(&Refusal::Stopping, "", false)
+    }
+
+    /// The request has no token, and needs one.
+    pub fn unauthenticated() -> Self {
+        let message = "this needs an access token: 'Authorization: Bearer <token>'";
+        ApiError::new(401, "UNAUTHENTICATED", message).challenge("Bearer")
+    }
+
+    pub fn auth_not_configured() -> Self {
+        let message = "this host has no accounts and accepts no tokens; its operator sets auth.jwt.secret, or auth.jwt.jwks for tokens of another issuer";
+        ApiError::new(503, "AUTH_NOT_CONFIGURED", message)
+    }
+
+    pub fn of_token(error: TokenError) -> Self {
+        if error.is_temporary() {
+            return ApiError::new(503, "UNAVAILABLE", error.to_string()).retry_after(5);
+        }
+        ApiError::new(401, "INVALID_TOKEN", error.to_string()).challenge(INVALID_TOKEN)
+    }
+
+    /// What somebody who registers, logs in or stays logged in is told.
+    pub fn of_account(error: &AccountError) -> Self {
+        let message = match error {
+            AccountError::Token(error) => return ApiError::of_token(*error),
+            AccountError::Failed(_) => {
+                let message = "the host failed; its log says why";
+                return ApiError::new(500, "INTERNAL_ERROR", message);
+            }
+            error => error.to_string(),
+        };
+        let mut public = ApiError::new(status_of(error.code()), error.code(), message);
+        public.retry_after = error.retry_after();
+        public.challenge = match error {
+            AccountError::WrongCredentials => Some("Bearer"),
+            AccountError::RefreshSpent => Some(INVALID_TOKEN),
+            _ => None,
+        };
+        match (error, error.field()) {
+            (AccountError::Invalid(violations), _) => public.of_violations(violations),
+            (_, Some(field)) => public.with("field", field),
+            _ => public,
+        }
     }
 
     pub fn functions_disabled() -> Self {
@@ -114,6 +170,9 @@ impl ApiError {
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         if let Some(seconds) = self.retry_after {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if let Some(challenge) = self.challenge {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
         }
         answer
     }

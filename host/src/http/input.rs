@@ -103,7 +103,7 @@ pub(crate) fn check(body: Bytes) -> Result<Bytes, ApiError> {
         Ok((Shape::Null, _)) => Ok(EMPTY),
         Ok((shape, _)) => {
             let found = format!("{shape:?}").to_lowercase();
-            let message = format!("the body is a JSON {found}; a function's input is an object");
+            let message = format!("the body is a JSON {found}; it must be an object");
             Err(ApiError::new(400, "INVALID_INPUT", message))
         }
         Err(

@@ -64,12 +64,14 @@ async fn call(
         log(&error, &request_id, name);
         ApiError::of(&error, app.verbose)
     })?;
-    let input = input::check(input::read(&parts.headers, body, app.max_body).await?)?;
+    let body = input::read(&parts.headers, body, app.max_body).await?;
+    let auth = app.gate.caller(&parts.headers).await?.map(Arc::unwrap_or_clone);
+    let input = input::check(body)?;
     let ip = parts.extensions.get::<ClientIp>().map_or(ClientIp::UNKNOWN, |ip| *ip);
     let request = invoker::Request {
         trigger: trigger::http(&parts.method, &parts.uri, &parts.headers, ip.0),
         trace: trace(&parts.headers),
-        auth: None,
+        auth,
         request_id,
         input,
     };

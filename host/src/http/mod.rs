@@ -7,6 +7,7 @@ pub mod error;
 pub mod input;
 pub mod trigger;
 pub mod invoke;
+pub mod auth;
 pub mod openapi;
 pub mod status;
 pub mod listen;
@@ -25,6 +26,7 @@ use axum::routing::{get, post};
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
 use crate::db::Store;
+use crate::http::auth::Gate;
 use crate::http::error::ApiError;
 use crate::invoker::{Invoker, Timing};
 use crate::metrics::Metrics;
@@ -35,6 +37,8 @@ pub struct App {
     pub invoker: Arc<Invoker>,
     pub metrics: Arc<Metrics>,
     pub store: Store,
+    /// Tells who is calling.
+    pub gate: Gate,
     /// Largest request body in bytes.
     pub max_body: usize,
     /// `functions.enabled`.
@@ -59,6 +63,11 @@ pub fn router(app: Arc<App>, cors: &Cors) -> Router {
         .route("/api/functions/{name}", post(invoke::invoke))
         .route("/api/functions", get(status::list))
         .route("/api/openapi.json", get(openapi::describe))
+        .route("/api/auth/register", post(auth::register))
+        .route("/api/auth/login", post(auth::login))
+        .route("/api/auth/refresh", post(auth::refresh))
+        .route("/api/auth/logout", post(auth::logout))
+        .route("/api/auth/me", get(auth::me))
         .route("/health", get(status::health))
         .route("/health/live", get(status::live))
         .route("/health/ready", get(status::ready))

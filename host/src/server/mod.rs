@@ -3,6 +3,7 @@
 //! The only module that knows all others; none of them knows it.
 
 pub mod runtimes;
+pub mod auth;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -15,7 +16,9 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
 
+use crate::auth::password::PasswordError;
 use crate::config::Config;
+use crate::config::issue::Issue;
 use crate::config::model::{Backend, Network, SandboxMode};
 use crate::db::Store;
 use crate::db::error::StoreError;
@@ -53,6 +56,10 @@ pub enum ServerError {
     Signals(std::io::Error),
     #[error(transparent)]
     Store(#[from] StoreError),
+    #[error("{0}")]
+    Auth(Issue),
+    #[error("cannot start the threads for passwords: {0}")]
+    Passwords(PasswordError),
 }
 
 /// What the host is started for.
@@ -118,6 +125,7 @@ impl Host {
 /// # Errors
 /// [`ServerError`].
 pub async fn serve(config: &Config, mode: Mode) -> Result<(), ServerError> {
+    let keys = auth::keys(config).await?;
     let mut signals = Signals::catch()?;
     let address = format!("{}:{}", config.server.host, config.server.port);
     let listener = TcpListener::bind(&address).await;
@@ -127,6 +135,7 @@ pub async fn serve(config: &Config, mode: Mode) -> Result<(), ServerError> {
         invoker: host.invoker.clone(),
         metrics: host.metrics.clone(),
         store: host.store.clone(),
+        gate: auth::gate(config, keys, &host.store)?,
         max_body: config.server.max_body_size as usize,
         enabled: config.functions.enabled,
         verbose: mode != Mode::Serve,
