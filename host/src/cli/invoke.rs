@@ -1,10 +1,12 @@
 //! `alyx invoke`: calls a function of the running server, or runs it once here.
 
 use std::io::Read;
+use std::sync::Arc;
 use std::time::Duration;
 
 use alyx_protocol::json;
 use alyx_protocol::limits::DEPTH;
+use alyx_protocol::worker::Auth;
 use bytes::Bytes;
 use clap::Args;
 use http_body_util::{BodyExt, Full};
@@ -19,7 +21,7 @@ use crate::cli::{ConfigFile, Failure, logging};
 use crate::config::Config;
 use crate::http::error::ApiError;
 use crate::invoker;
-use crate::server::{Host, Mode};
+use crate::server::{Host, Mode, auth};
 
 /// Largest input that is read from a file or stdin.
 const INPUT: u64 = 16 * 1024 * 1024;
@@ -129,6 +131,10 @@ async fn remote(
 }
 
 async fn local(config: &Config, options: &Invoke, input: Bytes) -> Result<(), Failure> {
+    let auth = match &options.token {
+        Some(token) => Some(caller(config, token).await?),
+        None => None,
+    };
     let host = Host::start(config, Mode::Once).await?;
     let input = crate::http::input::check(input);
     let result = match (input, host.invoker.find(&options.name).await) {
@@ -136,7 +142,7 @@ async fn local(config: &Config, options: &Invoke, input: Bytes) -> Result<(), Fa
             let trigger = serde_json::value::to_raw_value(&serde_json::json!({"type": "cli"}))
                 .map_err(Failure::failed)?;
             let request_id = Uuid::now_v7().to_string();
-            let request = invoker::Request { request_id, trigger, auth: None, trace: None, input };
+            let request = invoker::Request { request_id, trigger, auth, trace: None, input };
             if let Ok(pool) = host.invoker.pool().runtime(&function.runtime) {
                 pool.prepare(&function).await;
             }
@@ -151,13 +157,18 @@ async fn local(config: &Config, options: &Invoke, input: Bytes) -> Result<(), Fa
             print(&value);
             Ok(())
         }
-        Err(error) => Err(Failure::failed(format!(
-            "{} ({}): {}",
-            error.code,
-            error.status.as_u16(),
-            error.message
-        ))),
+        Err(error) => Err(failure(&error)),
     }
+}
+
+async fn caller(config: &Config, token: &str) -> Result<Auth, Failure> {
+    let gate = auth::gate_of_one_call(config).await?;
+    let user = gate.user(token).await.map_err(|error| failure(&error))?;
+    Ok(Arc::unwrap_or_clone(user))
+}
+
+fn failure(error: &ApiError) -> Failure {
+    Failure::failed(format!("{} ({}): {}", error.code, error.status.as_u16(), error.message))
 }
 
 #[expect(clippy::print_stdout, reason = "the command's own output")]

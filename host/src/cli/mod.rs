@@ -5,6 +5,7 @@
 pub mod logging;
 pub mod list;
 pub mod invoke;
+pub mod token;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -43,6 +44,11 @@ enum Command {
         after_help = "Example:\n  alyx invoke hello --data '{\"name\": \"Alyx\"}'\n  alyx invoke hello --data @input.json\n  echo '{}' | alyx invoke hello --data -"
     )]
     Invoke(invoke::Invoke),
+    /// Print an access token, to try functions as some user
+    #[command(
+        after_help = "Example:\n  TOKEN=$(alyx token --id u1 --role admin --expires 1h)\n  curl -X POST http://localhost:8090/api/functions/hello -H \"Authorization: Bearer $TOKEN\""
+    )]
+    Token(token::Token),
 }
 
 #[derive(Debug, Args)]
@@ -128,6 +134,7 @@ async fn dispatch(command: Command) -> Result<(), Failure> {
         Command::Serve(options) => serve(options).await,
         Command::List(options) => list::run(options).await,
         Command::Invoke(options) => invoke::run(options).await,
+        Command::Token(options) => token::run(options),
     }
 }
 
