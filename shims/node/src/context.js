@@ -5,8 +5,6 @@
  * Knows nothing of how invocations start and end.
  */
 
-import { noDatabase } from "./db.js";
-
 const DEFAULT_DEADLINE_MS = 30_000;
 
 /** @typedef {import("./invocation.js").Invocation} Invocation */
@@ -60,7 +58,7 @@ export class Context {
   }
 
   get db() {
-    return noDatabase;
+    return this.#invocation.db.client;
   }
 }
 

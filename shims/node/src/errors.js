@@ -5,6 +5,7 @@
  */
 
 import { types } from "node:util";
+import { DatabaseError } from "./dberror.js";
 
 /** Protocol errors by name; the name is also `data.code`. */
 export const CODES = Object.freeze({
@@ -27,6 +28,7 @@ const MAX_MESSAGE = 4 * 1024;
 const MAX_STACK = 16 * 1024;
 const MAX_DETAILS = 64 * 1024;
 const MAX_CODE = 256;
+const REFUSALS = new Set(["INVOCATION_ENDED", "CANCELLED"]);
 /** A file as the loader imported it: the query makes each revision a module of its own. */
 const LOADED_URL = /file:\/\/(\/[^\s?:)]*)\?alyx=\d+/g;
 
@@ -38,20 +40,40 @@ const LOADED_URL = /file:\/\/(\/[^\s?:)]*)\?alyx=\d+/g;
  * @property {string} [stack]
  *
  * @typedef {{ code: number, message: string, data: ErrorData }} WireError
+ *
+ * @typedef {object} Fault an error answer, taken apart
+ * @property {string} code the word of `data.code`
+ * @property {string} message
+ * @property {Record<string, unknown>} [details]
+ * @property {boolean} [retryable]
  */
 
-/** An error answer of the host, as an exception. */
-export class RpcError extends Error {
-  /**
-   * @param {string} code the word of `data.code`
-   * @param {string} message
-   * @param {Record<string, unknown>} [details]
-   */
-  constructor(code, message, details) {
-    super(message);
-    this.code = code;
-    Object.assign(this, details, { code });
+/**
+ * What is wrong with an answer of the host, if anything is.
+ *
+ * @param {any} message
+ * @returns {Fault | undefined}
+ */
+export function faultOf(message) {
+  const { error, result } = message;
+  if (error !== undefined && error !== null) {
+    const { code, details, retryable } = error.data ?? {};
+    const word = typeof code === "string" ? code : "UNKNOWN";
+    return { code: word, message: String(error.message), details, retryable: retryable === true };
   }
+  if (message.jsonrpc === "2.0" && typeof result === "object" && result !== null) return undefined;
+  return { code: "INVALID_REQUEST", message: "the answer of the host cannot be read" };
+}
+
+/**
+ * Errors of database calls that had to be refused because their invocation is over: no fault of the process,
+ * even if nobody waits for them.
+ *
+ * @param {unknown} thrown
+ */
+export function isRefusal(thrown) {
+  // A proxy is no native error, so nothing of the author's runs here.
+  return types.isNativeError(thrown) && thrown instanceof DatabaseError && REFUSALS.has(thrown.code);
 }
 
 /**

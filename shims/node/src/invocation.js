@@ -1,7 +1,7 @@
 /**
  * What runs: a call of a handler, or the loading of a file; its log, what it printed, its cancellation.
  *
- * Knows nothing of the connection: it is given a log to write to.
+ * Knows nothing of the connection: it is given a log to write to and a database to ask.
  */
 
 import { AsyncLocalStorage } from "node:async_hooks";
@@ -17,7 +17,10 @@ export const scope = new AsyncLocalStorage();
 
 /**
  * @typedef {"stdout" | "stderr"} Stream
- * @typedef {(inv: number | undefined) => import("./log.js").InvocationLog} OpenLog
+ *
+ * @typedef {object} Doors how it reaches the host; each is opened when user code first asks for it
+ * @property {(inv: number | undefined) => import("./log.js").InvocationLog} log
+ * @property {(inv: number) => import("./db.js").Database} db
  *
  * @typedef {object} InvokeParams
  * @property {string} function
@@ -34,23 +37,23 @@ export class Activity {
   /** True once it is over; what it still prints or logs belongs to no activity. */
   done = false;
   #inv;
-  #openLog;
+  #doors;
   /** @type {import("./log.js").InvocationLog | undefined} */
   #log;
   /** @type {Map<Stream, LineBuffer> | undefined} */
   #printed;
 
   /**
-   * @param {OpenLog} openLog
+   * @param {Pick<Doors, "log">} doors
    * @param {number} [inv] the id of the invoke request, if it is an invocation
    */
-  constructor(openLog, inv) {
-    this.#openLog = openLog;
+  constructor(doors, inv) {
+    this.#doors = doors;
     this.#inv = inv;
   }
 
   get log() {
-    this.#log ??= this.#openLog(this.done ? undefined : this.#inv);
+    this.#log ??= this.#doors.log(this.done ? undefined : this.#inv);
     return this.#log;
   }
 
@@ -92,15 +95,19 @@ export class Invocation extends Activity {
   cancelled;
   /** @type {AbortController | undefined} Made when somebody asks for the signal. */
   #controller;
+  #openDb;
+  /** @type {import("./db.js").Database | undefined} */
+  #db;
 
   /**
    * @param {number} id
    * @param {import("./loader.js").LoadedFunction} fn
    * @param {InvokeParams} params
-   * @param {OpenLog} openLog
+   * @param {Doors} doors
    */
-  constructor(id, fn, params, openLog) {
-    super(openLog, id);
+  constructor(id, fn, params, doors) {
+    super(doors, id);
+    this.#openDb = doors.db;
     this.id = id;
     this.fn = fn;
     this.params = params;
@@ -116,11 +123,26 @@ export class Invocation extends Activity {
     return this.#controller.signal;
   }
 
+  get db() {
+    if (this.#db === undefined) {
+      this.#db = this.#openDb(this.id);
+      if (this.done) this.#db.end();
+    }
+    return this.#db;
+  }
+
   /** @param {string} reason */
   cancel(reason) {
     if (this.cancelled !== undefined) return;
     this.cancelled = reason;
     this.#abort();
+    this.#db?.cancel(reason);
+  }
+
+  /** @override */
+  close() {
+    super.close();
+    this.#db?.end();
   }
 
   #abort() {

@@ -6,7 +6,7 @@
  */
 
 import { Batch, Decoder, FramingError } from "./codec.js";
-import { wireError } from "./errors.js";
+import { faultOf, wireError } from "./errors.js";
 import { paramsFault } from "./params.js";
 import { Pending } from "./pending.js";
 
@@ -26,7 +26,8 @@ export class Peer {
   #batch = new Batch();
   #scheduled = false;
   #badFrames = 0;
-  #pending = new Pending((text) => this.#send(text));
+  /** What this side asks of the host. */
+  outgoing = new Pending((text) => this.#send(text));
   /** @type {Requests} */
   #requests = new Map();
   /** @type {Notices} */
@@ -53,14 +54,13 @@ export class Peer {
     this.#closed = closed;
   }
 
-  /** @param {number} bytes */
-  set maxFrame(bytes) {
-    this.#decoder.maxFrame = bytes;
+  /** The largest frame, in both directions. */
+  get maxFrame() {
+    return this.#decoder.maxFrame;
   }
 
-  /** @param {number} count of calls to the host that may be unanswered at once */
-  set maxCalls(count) {
-    this.#pending.limit = count;
+  set maxFrame(bytes) {
+    this.#decoder.maxFrame = bytes;
   }
 
   /**
@@ -92,7 +92,7 @@ export class Peer {
       return this.#badFrame(`invalid JSON: ${/** @type {Error} */ (error).message}`);
     }
     this.#badFrames = 0;
-    this.#dispatch(message);
+    this.#dispatch(message, text);
   }
 
   /** @param {string} problem */
@@ -104,15 +104,18 @@ export class Peer {
     throw new FramingError(`${MAX_BAD_FRAMES} bad frames in a row`);
   }
 
-  /** @param {any} message */
-  #dispatch(message) {
+  /**
+   * @param {any} message
+   * @param {string} text
+   */
+  #dispatch(message, text) {
     if (typeof message !== "object" || message === null || Array.isArray(message)) {
       return this.#invalid(null, "a message is one object; batches are not part of this protocol");
     }
     const { method, id, params = {} } = message;
     if (method === undefined) {
       if (id === undefined) return this.#invalid(null, "a message has a method or an id");
-      return this.#pending.settle(message);
+      return this.outgoing.settle(message, text);
     }
     if (id !== undefined && !isId(id)) return this.#invalid(null, "an id is an integer from 1 to 2^53 - 1");
     const fault = callFault(message.jsonrpc, method, params);
@@ -151,27 +154,27 @@ export class Peer {
   }
 
   /**
-   * Asks the host.
+   * Asks the host; the answer is handled before the next frame is looked at.
    *
    * @param {string} method
    * @param {Params} params
    * @param {number} timeoutMs
-   * @returns {Promise<any>}
-   */
-  call(method, params, timeoutMs) {
-    return new Promise((resolve, reject) => this.ask(method, params, timeoutMs, { resolve, reject }));
-  }
-
-  /**
-   * As `call`, but the answer is handled before the next frame is looked at.
-   *
-   * @param {string} method
-   * @param {Params} params
-   * @param {number} timeoutMs
-   * @param {import("./pending.js").Answer} answer
+   * @param {{ resolve(result: any): void, reject(fault: import("./errors.js").Fault): void }} answer
    */
   ask(method, params, timeoutMs, answer) {
-    this.#pending.add(method, params, timeoutMs, answer);
+    const timer = setTimeout(() => {
+      this.outgoing.forget(id);
+      const message = `the host did not answer '${method}' in ${timeoutMs} ms`;
+      answer.reject({ code: "DEADLINE_EXCEEDED", message });
+    }, timeoutMs);
+    /** @param {any} message */
+    const settle = (message) => {
+      clearTimeout(timer);
+      const fault = faultOf(message);
+      if (fault === undefined) answer.resolve(message.result);
+      else answer.reject(fault);
+    };
+    const id = this.outgoing.send(`,"method":"${method}","params":${JSON.stringify(params)}}`, { settle });
   }
 
   /**

@@ -1,91 +1,90 @@
 /**
- * The calls that this side made and the other has not answered: each gets its own answer, or a timeout.
+ * The calls of this side that the other has not answered, by id, and whose turn it is when there is room.
  *
  * Knows nothing of what is called; texts go out through a callback.
  */
 
-import { RpcError } from "./errors.js";
+import { Queue } from "./queue.js";
 
 const DEFAULT_LIMIT = 256;
 
 /**
- * @typedef {{ resolve(result: any): void, reject(error: Error): void }} Answer
- * @typedef {{ answer: Answer, timer: NodeJS.Timeout, text: string }} Call
+ * @typedef {object} Call
+ * @property {(message: any, text: string) => void} settle takes the answer, as parsed and as it came
+ *
+ * @typedef {object} Caller somebody with calls to send
+ * @property {() => void} sendOne sends one of them, if there still is one, and queues again for more
+ * @property {any} next
  */
 
 export class Pending {
-  /** How many calls may be out at once; further ones wait here. */
+  /** How many calls may be out at once. */
   limit = DEFAULT_LIMIT;
   #send;
   #nextId = 1;
   /** @type {Map<number, Call>} */
   #calls = new Map();
-  /** Of these, the ones that wait to be sent, in order. @type {Set<number>} */
-  #unsent = new Set();
+  /** @type {Queue<Caller>} */
+  #callers = new Queue();
 
   /** @param {(text: string) => void} send */
   constructor(send) {
     this.#send = send;
   }
 
-  /**
-   * @param {string} method
-   * @param {Record<string, any>} params
-   * @param {number} timeoutMs
-   * @param {Answer} answer
-   */
-  add(method, params, timeoutMs, answer) {
-    const id = this.#nextId;
-    this.#nextId += 1;
-    const text = JSON.stringify({ jsonrpc: "2.0", id, method, params });
-    const timer = setTimeout(() => {
-      this.#take(id);
-      const message = `the host did not answer '${method}' in ${timeoutMs} ms`;
-      answer.reject(new RpcError("DEADLINE_EXCEEDED", message));
-    }, timeoutMs);
-    this.#calls.set(id, { answer, timer, text });
-    this.#unsent.add(id);
-    this.#sendUnsent();
+  /** Whether a call may be sent now, with nobody waiting for the place. */
+  get hasRoom() {
+    return this.#calls.size < this.limit && this.#callers.empty;
   }
 
-  #sendUnsent() {
-    for (const id of this.#unsent) {
-      if (this.#calls.size - this.#unsent.size >= this.limit) return;
-      this.#unsent.delete(id);
-      this.#send(/** @type {Call} */ (this.#calls.get(id)).text);
-    }
+  /**
+   * Sends a call; that there is room is the caller's care.
+   *
+   * @param {string} tail the message behind its id, from the comma on
+   * @param {Call} call
+   * @returns {number} its id
+   */
+  send(tail, call) {
+    const id = this.#nextId;
+    this.#nextId += 1;
+    this.#calls.set(id, call);
+    this.#send(`{"jsonrpc":"2.0","id":${id}${tail}`);
+    return id;
+  }
+
+  /**
+   * Where there is no room: each caller in turn sends one call, so that none takes every place.
+   *
+   * @param {Caller} caller
+   */
+  wait(caller) {
+    this.#callers.push(caller);
+  }
+
+  /** @param {number} id a call whose answer nobody waits for any longer */
+  forget(id) {
+    this.#calls.delete(id);
   }
 
   /**
    * An answer has come. It is never answered in its turn, whatever is wrong with it.
    *
    * @param {any} message
+   * @param {string} text
    */
-  settle(message) {
-    const { id, result, error } = message;
-    const answer = this.#unsent.has(id) ? undefined : this.#take(id)?.answer;
-    if (answer === undefined) return;
-    if (error !== undefined && error !== null) {
-      const { code = "UNKNOWN", details } = error.data ?? {};
-      answer.reject(new RpcError(code, String(error.message), details));
-    } else if (message.jsonrpc === "2.0" && typeof result === "object" && result !== null) {
-      answer.resolve(result);
-    } else {
-      answer.reject(new RpcError("INVALID_REQUEST", "the answer of the host cannot be read"));
-    }
+  settle(message, text) {
+    const call = this.#calls.get(message.id);
+    if (call === undefined) return;
+    this.#calls.delete(message.id);
+    call.settle(message, text);
+    this.#fill();
   }
 
-  /**
-   * @param {number} id
-   * @returns {Call | undefined}
-   */
-  #take(id) {
-    const call = this.#calls.get(id);
-    if (call === undefined) return undefined;
-    clearTimeout(call.timer);
-    this.#calls.delete(id);
-    this.#unsent.delete(id);
-    this.#sendUnsent();
-    return call;
+  #fill() {
+    while (this.#calls.size < this.limit) {
+      const caller = this.#callers.shift();
+      if (caller === undefined) return;
+      caller.sendOne();
+    }
   }
 }

@@ -44,7 +44,7 @@ function loses(value) {
   if (typeof value !== "object" || value === null) return false;
   if (Array.isArray(value)) return value.some(loses);
   if ("toJSON" in value && typeof value.toJSON === "function") return loses(value.toJSON());
-  return LOST.some((type) => value instanceof type) || Object.values(value).some(loses);
+  return lostType(value) !== undefined || Object.values(value).some(loses);
 }
 
 /**
@@ -114,8 +114,15 @@ function problem(value, above) {
   if (typeof value === "bigint") return "BigInt";
   if (typeof value === "number" && !Number.isFinite(value)) return String(value);
   if (typeof value !== "object" || value === null) return undefined;
-  if (above.has(value)) return "cycle";
+  return above.has(value) ? "cycle" : lostType(value);
+}
+
+/**
+ * What a value is that would come out as `{}`, if it is one.
+ *
+ * @param {object} value
+ */
+export function lostType(value) {
   const lost = LOST.find((type) => value instanceof type);
-  if (lost === Promise) return "Promise (is an await missing?)";
-  return lost?.name;
+  return lost === Promise ? "Promise (is an await missing?)" : lost?.name;
 }

@@ -4,7 +4,8 @@
  * Knows nothing of bytes (codec), of user files (loader) and of how the process starts and ends (start).
  */
 
-import { thrownError, wireError } from "./errors.js";
+import { openDatabase } from "./db.js";
+import { isRefusal, thrownError, wireError } from "./errors.js";
 import { Activity, Invocation, scope } from "./invocation.js";
 import { LoadError } from "./loaderror.js";
 import { InvocationLog } from "./log.js";
@@ -17,13 +18,18 @@ const DEFAULT_GRACE_MS = 1_000;
 
 /**
  * @typedef {import("./peer.js").Params} Params
+ *
+ * @typedef {object} Offer what the host said in its answer to hello
+ * @property {import("./log.js").LogLimits & { maxCallsPerInvocation: number }} limits
+ * @property {Record<string, unknown>} capabilities
+ *
  * @typedef {"unhandled_rejection" | "uncaught_exception"} Fault
  */
 
 export class Shim {
   #peer;
   #functions;
-  #limits;
+  #offer;
   #leave;
   /** @type {Map<number, Invocation>} */
   #running = new Map();
@@ -36,13 +42,13 @@ export class Shim {
   /**
    * @param {import("./peer.js").Peer} peer
    * @param {import("./loader.js").Functions} functions
-   * @param {import("./log.js").LogLimits} limits
+   * @param {Offer} offer
    * @param {(code: number) => void} leave closes the connection and ends the process
    */
-  constructor(peer, functions, limits, leave) {
+  constructor(peer, functions, offer, leave) {
     this.#peer = peer;
     this.#functions = functions;
-    this.#limits = limits;
+    this.#offer = offer;
     this.#leave = leave;
   }
 
@@ -76,7 +82,7 @@ export class Shim {
     if (!params.path.startsWith("/")) {
       return this.#peer.fail(id, wireError("INVALID_PARAMS", "load: 'path' is not absolute"));
     }
-    const activity = new Activity(this.#openLog);
+    const activity = new Activity(this.#doors);
     this.#loading.add(activity);
     try {
       const { schema } = await scope.run(activity, () => this.#functions.load(/** @type {any} */ (params)));
@@ -115,7 +121,7 @@ export class Shim {
     if (this.#running.size >= MAX_CONCURRENCY) return this.#peer.fail(id, overloaded());
     const fn = this.#functions.find(params.function, params.revision);
     if (fn === undefined) return this.#peer.fail(id, notLoaded(params));
-    const invocation = new Invocation(id, fn, /** @type {any} */ (params), this.#openLog);
+    const invocation = new Invocation(id, fn, /** @type {any} */ (params), this.#doors);
     this.#running.set(id, invocation);
     this.#run(invocation);
   }
@@ -181,8 +187,11 @@ export class Shim {
     for (const idle of this.#onIdle) idle();
   }
 
-  /** @param {number | undefined} inv */
-  #openLog = (inv) => new InvocationLog(inv, this.#limits, (frame) => this.#peer.sendNow(frame));
+  /** @type {import("./invocation.js").Doors} */
+  #doors = {
+    log: (inv) => new InvocationLog(inv, this.#offer.limits, (frame) => this.#peer.sendNow(frame)),
+    db: (inv) => openDatabase(inv, this.#peer, this.#offer),
+  };
 
   /**
    * An error that nobody caught: it fails its invocation if that still runs, and is logged either way.
@@ -193,10 +202,11 @@ export class Shim {
   fault(thrown, fault) {
     const activity = scope.getStore();
     const error = thrownError(thrown);
-    const log = activity === undefined || activity.done ? this.#openLog(undefined) : activity.log;
+    const log = activity === undefined || activity.done ? this.#doors.log(undefined) : activity.log;
     const called = activity instanceof Invocation ? activity.fn.identity.name : undefined;
     const fields = { function: called, stack: error.data.stack };
     log.write("error", `${fault.replace("_", " ")}: ${error.message}`, fields);
+    if (isRefusal(thrown)) return;
     if (activity instanceof Invocation) this.#fail(activity, thrown);
     if (this.#saidGoaway) return;
     this.#saidGoaway = true;

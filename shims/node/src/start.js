@@ -21,6 +21,7 @@ const DEFAULT_LIMITS = {
   maxLogEntry: 16 * 1024,
   maxLogBytes: 256 * 1024,
   maxCalls: 256,
+  maxCallsPerInvocation: 32,
 };
 
 /** @param {NodeJS.ProcessEnv} env the two variables that concern the shim are taken out of it */
@@ -58,8 +59,7 @@ class Worker {
     this.#peer.ask("hello", greeting(token), HELLO_TIMEOUT_MS, {
       // At once: calls of the host may stand right behind its reply.
       resolve: (reply) => this.#serve(reply),
-      reject: (error) =>
-        die(1, `no handshake with the host: ${/** @type {any} */ (error).code}: ${error.message}`),
+      reject: ({ code, message }) => die(1, `no handshake with the host: ${code}: ${message}`),
     });
   }
 
@@ -70,8 +70,9 @@ class Worker {
     }
     const limits = { ...DEFAULT_LIMITS, ...reply.limits };
     this.#peer.maxFrame = Math.min(limits.maxFrame, FRAME_CAP);
-    this.#peer.maxCalls = limits.maxCalls;
-    const shim = new Shim(this.#peer, new Functions(), limits, (code) => this.#leave(code));
+    this.#peer.outgoing.limit = limits.maxCalls;
+    const offer = { limits, capabilities: reply.capabilities ?? {} };
+    const shim = new Shim(this.#peer, new Functions(), offer, (code) => this.#leave(code));
     this.#shim = shim;
     this.#peer.serve(shim.requests, shim.notices);
     captureOutput(printToActivity);

@@ -131,6 +131,26 @@ export class Host {
     return this.expect((message) => message.id === id && message.method === undefined, `the answer to ${id}`);
   }
 
+  /**
+   * Answers what the shim asks, at once and in order: `{result}` or `{error}`.
+   *
+   * @param {(method: string, params: any, id: number) => object | undefined} reply undefined answers nothing
+   */
+  serve(reply) {
+    this.#watchers.push(({ id, method, params }) => {
+      if (id === undefined || method === undefined || method === "hello") return;
+      const answer = reply(method, params, id);
+      if (answer !== undefined) this.send({ id, ...answer });
+    });
+  }
+
+  /** What the shim asked for, in order. @param {string} [method] */
+  asked(method) {
+    return this.messages.filter(
+      (message) => message.id !== undefined && message.method?.startsWith(method ?? "db."),
+    );
+  }
+
   nextId() {
     this.#nextId += 1;
     return this.#nextId;
@@ -201,9 +221,12 @@ function assertNever(problem) {
 }
 
 /**
- * @typedef {{ transport?: "unix" | "pipes" | "sockets", reply?: object | null, env?: NodeJS.ProcessEnv }} StartOptions
+ * @typedef {object} StartOptions
+ * @property {"unix" | "pipes" | "sockets"} [transport]
+ * @property {object | null} [reply] replaces the answer to hello; null answers nothing
+ * @property {NodeJS.ProcessEnv} [env]
  *
- * Starts a shim and does the handshake. `reply` replaces the answer to hello; null answers nothing.
+ * Starts a shim and does the handshake.
  *
  * @param {StartOptions} [options]
  */
@@ -213,6 +236,16 @@ export async function startShim({ transport = "unix", reply, env = {} } = {}) {
   const hello = await host.expect((message) => message.method === "hello", "hello");
   if (reply !== null) host.send({ id: hello.id, ...(reply ?? { result: helloResult() }) });
   return host;
+}
+
+/**
+ * A shim whose host has a database.
+ *
+ * @param {object} [limits] in the place of the usual ones
+ */
+export function startShimWithDatabase(limits = {}) {
+  const result = { ...helloResult(), limits: { ...LIMITS, ...limits }, capabilities: { db: {}, batch: {} } };
+  return startShim({ reply: { result } });
 }
 
 export function helloResult() {

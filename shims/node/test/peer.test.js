@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { Calls, resultOf } from "../src/calls.js";
 import { Decoder, FRAME_CAP } from "../src/codec.js";
 import { Peer } from "../src/peer.js";
 
@@ -25,18 +26,23 @@ function connected() {
   return { peer, written, hear, writes: () => writes };
 }
 
+/**
+ * Asks as ctx.db does.
+ *
+ * @param {Peer} peer
+ * @param {string} [params]
+ */
+function call(peer, params = "{}") {
+  const calls = new Calls(peer, 32);
+  return calls.ask(`,"method":"db.get","params":${params}}`).then(resultOf);
+}
+
 test("answers find their call in any order; errors come as exceptions with code and details", async () => {
   const { peer, written, hear } = connected();
-  const calls = [1, 2, 3].map((n) => peer.call("db.get", { n }, 1000));
+  const calls = [1, 2, 3].map((n) => call(peer, `{"n":${n}}`));
   peer.flush();
-  assert.deepEqual(
-    written.map((message) => [message.id, message.params.n]),
-    [
-      [1, 1],
-      [2, 2],
-      [3, 3],
-    ],
-  );
+  const expected = [1, 2, 3].map((n) => ({ jsonrpc: "2.0", id: n, method: "db.get", params: { n } }));
+  assert.deepEqual(written, expected);
   hear({ id: 3, result: { n: 3 } });
   hear({ id: 1, result: { n: 1 }, error: null });
   hear({
@@ -51,54 +57,36 @@ test("answers find their call in any order; errors come as exceptions with code 
   });
 });
 
-test("a call that is not answered in time fails, and a late answer is ignored", async () => {
+test("a question that is not answered in time fails, and a late answer is ignored", async () => {
   const { peer, hear } = connected();
-  await assert.rejects(peer.call("db.get", {}, 1), { code: "DEADLINE_EXCEEDED" });
+  const fault = await new Promise((reject) => peer.ask("hello", {}, 1, { resolve: assert.fail, reject }));
+  assert.deepEqual(fault, { code: "DEADLINE_EXCEEDED", message: "the host did not answer 'hello' in 1 ms" });
   hear({ id: 1, result: {} });
 });
 
 test("an error without data is an error all the same", async () => {
   const { peer, hear } = connected();
-  const call = peer.call("db.get", {}, 1000);
+  const asked = call(peer);
   hear({ id: 1, error: { code: -32601, message: "Method not found" } });
-  await assert.rejects(call, { code: "UNKNOWN", message: "Method not found" });
+  await assert.rejects(asked, { code: "UNKNOWN", message: "Method not found" });
 });
 
-test("calls over the limit wait here, in order, and one that gives up is never sent", async () => {
-  const { peer, hear, written } = connected();
-  peer.maxCalls = 2;
-  const calls = Array.from({ length: 3 }, (_, n) => peer.call("db.get", { n }, 10_000));
-  const impatient = peer.call("db.get", { n: 3 }, 1);
-  const last = peer.call("db.get", { n: 4 }, 10_000);
-  await assert.rejects(impatient, { code: "DEADLINE_EXCEEDED" });
-  const sent = () => {
-    peer.flush();
-    return written.map((message) => message.params.n);
-  };
-  assert.deepEqual(sent(), [0, 1]);
-  hear({ id: 3, result: { early: true } });
-  hear({ id: 1, result: { n: 0 } });
-  assert.deepEqual(sent(), [0, 1, 2]);
-  for (const id of [2, 3]) hear({ id, result: { n: id - 1 } });
-  assert.deepEqual(sent(), [0, 1, 2, 4]);
-  hear({ id: 5, result: { n: 4 } });
-  assert.deepEqual(await Promise.all([...calls, last]), [{ n: 0 }, { n: 1 }, { n: 2 }, { n: 4 }]);
-});
-
-test("an answer that cannot be read fails its call", async () => {
+test("an answer that cannot be read fails its call, and so does one that is no JSON-RPC", async () => {
   const { peer, hear } = connected();
-  const call = peer.call("db.get", {}, 1000);
-  hear({ id: 1, result: 7 });
-  await assert.rejects(call, { code: "INVALID_REQUEST" });
+  for (const [id, message] of [{ result: 7 }, { result: null }, { jsonrpc: "1.0", result: {} }].entries()) {
+    const asked = call(peer);
+    hear({ id: id + 1, ...message });
+    await assert.rejects(asked, { code: "INVALID_REQUEST" });
+  }
 });
 
 test("ids of the two directions do not mix", async () => {
   const { peer, hear, written } = connected();
   peer.serve(new Map([["ping", (_params, id) => peer.answer(id, "{}")]]), new Map());
-  const call = peer.call("db.get", {}, 1000);
+  const asked = call(peer);
   hear({ id: 1, method: "ping" });
   hear({ id: 1, result: { doc: null } });
-  assert.deepEqual(await call, { doc: null });
+  assert.deepEqual(await asked, { doc: null });
   peer.flush();
   assert.deepEqual(written[1], { jsonrpc: "2.0", id: 1, result: {} });
 });

@@ -1,0 +1,115 @@
+/**
+ * SQL statements with their parameters as the wire carries them, and what comes back as functions see it.
+ *
+ * Knows nothing of how calls reach the host, and does not look into the SQL.
+ */
+
+import { DatabaseError } from "./dberror.js";
+import { isRecord, kindOf, membersJson, refusal, root, setMember, write } from "./values.js";
+
+/** @typedef {import("./values.js").Place} Place */
+
+/**
+ * The members `sql` and, where there are parameters, `args`.
+ *
+ * @param {unknown} sql
+ * @param {unknown} params
+ * @param {string} [prefix] what messages put before `sql` and `params`
+ * @param {number} [op] which statement of a batch it is
+ */
+export function statementJson(sql, params, prefix = "", op = undefined) {
+  if (typeof sql !== "string") {
+    throw refusal(
+      "INVALID_QUERY",
+      `must be a string, not ${kindOf(sql)}`,
+      root(`${prefix}sql`, forgotten, op),
+    );
+  }
+  const text = `"sql":${JSON.stringify(sql)}`;
+  if (params === undefined || params === null) return text;
+  const place = root(`${prefix}params`, forgotten, op);
+  if (Array.isArray(params)) {
+    place.value = params;
+    return `${text},"args":[${params.map((param, index) => write(param, index, place)).join()}]`;
+  }
+  if (!isRecord(params)) {
+    throw refusal("INVALID_QUERY", `must be a list or an object, not ${kindOf(params)}`, place);
+  }
+  place.value = params;
+  return `${text},"args":{${membersJson(params, place)}}`;
+}
+
+/**
+ * @param {string | number} key
+ * @param {Place} above
+ * @returns {never}
+ */
+function forgotten(key, above) {
+  throw refusal("INVALID_QUERY", "is undefined; pass null for NULL", above, key);
+}
+
+/**
+ * The calls of a batch, with commas between.
+ *
+ * @param {unknown} statements
+ */
+export function opsJson(statements) {
+  if (!Array.isArray(statements))
+    throw invalid(`batch takes a list of statements, not ${kindOf(statements)}`);
+  return statements.map((statement, op) => opJson(statement, op)).join();
+}
+
+/**
+ * @param {unknown} statement
+ * @param {number} op
+ */
+function opJson(statement, op) {
+  if (!isRecord(statement)) {
+    throw invalid(`batch[${op}] must be {sql, params}, not ${kindOf(statement)}`, op);
+  }
+  const { sql, params, ...others } = statement;
+  const [unknown] = Object.keys(others);
+  if (unknown !== undefined)
+    throw invalid(`unknown member '${unknown}' of batch[${op}]; use sql, params`, op);
+  return `{"method":"db.exec","params":{${statementJson(sql, params, `batch[${op}].`, op)}}}`;
+}
+
+/**
+ * @param {string} message
+ * @param {number} [op]
+ */
+function invalid(message, op) {
+  return new DatabaseError("INVALID_QUERY", message, op === undefined ? {} : { op });
+}
+
+/**
+ * Rows as objects; of two columns with one name the last one wins.
+ *
+ * @param {{ columns: string[], rows: unknown[][], truncated?: boolean }} result
+ */
+export function rowsOf({ columns, rows, truncated }) {
+  const set = columns.includes("__proto__") ? setMember : assign;
+  const objects = rows.map((cells) => {
+    const row = {};
+    for (let index = 0; index < columns.length; index += 1) {
+      set(row, /** @type {string} */ (columns[index]), cells[index]);
+    }
+    return row;
+  });
+  if (truncated) Object.defineProperty(objects, "truncated", { value: true });
+  return objects;
+}
+
+/**
+ * @param {any} row
+ * @param {string} name
+ * @param {unknown} value
+ */
+function assign(row, name, value) {
+  row[name] = value;
+}
+
+/** @param {{ changes: number, lastInsertId?: number | bigint | null }} result */
+export function writtenOf({ changes, lastInsertId = null }) {
+  return { rows_affected: changes, last_insert_id: lastInsertId };
+}
