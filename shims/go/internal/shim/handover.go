@@ -25,7 +25,7 @@ const maxHandover = 32 << 20
 const busyRetries = 20
 
 type handover struct {
-	Session session         `json:"session"`
+	Session Session         `json:"session"`
 	LoadID  int64           `json:"loadId"`
 	Load    json.RawMessage `json:"load"`
 }
@@ -106,6 +106,7 @@ func takeHandover() (l *link, h handover, found bool, err error) {
 	if err != nil {
 		return nil, h, true, err
 	}
+	h.Session = DefaultSession()
 	if err = json.Unmarshal(body, &h); err != nil {
 		return nil, h, true, err
 	}

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"runtime"
+	"slices"
 	"time"
 
 	"github.com/watzon/alyx/internal/wire"
@@ -20,29 +21,43 @@ const (
 	concurrency      = 256
 	helloID          = 1
 	handshakeTimeout = 5 * time.Second
+	// mostCalls is the most unanswered syscalls that this shim cares to have.
+	mostCalls = 1 << 16
 )
 
-// session is what the host granted in its answer to hello.
-type session struct {
-	MaxFrame    int `json:"maxFrame"`    // the smaller of both sides' limits
-	MaxLogEntry int `json:"maxLogEntry"` // bytes of one log entry
-	MaxLogBytes int `json:"maxLogBytes"` // bytes of log of one invocation
+// Session is what the host granted in its answer to hello.
+type Session struct {
+	MaxFrame              int `json:"maxFrame"`              // the smaller of both sides' limits
+	MaxLogEntry           int `json:"maxLogEntry"`           // bytes of one log entry
+	MaxLogBytes           int `json:"maxLogBytes"`           // bytes of log of one invocation
+	MaxCalls              int `json:"maxCalls"`              // unanswered syscalls
+	MaxCallsPerInvocation int `json:"maxCallsPerInvocation"` // of these for one invocation
+
+	Capabilities []string `json:"capabilities"` // what the host offers
 }
 
-// defaultSession holds what protocol v1 says where the host says nothing.
-var defaultSession = session{MaxFrame: 8 << 20, MaxLogEntry: 16 << 10, MaxLogBytes: 256 << 10}
+// DefaultSession holds what protocol v1 says where the host says nothing.
+func DefaultSession() Session {
+	return Session{
+		MaxFrame: 8 << 20, MaxLogEntry: 16 << 10, MaxLogBytes: 256 << 10,
+		MaxCalls: 256, MaxCallsPerInvocation: 32,
+	}
+}
+
+// Offers tells whether the host listed a capability.
+func (s *Session) Offers(capability string) bool { return slices.Contains(s.Capabilities, capability) }
 
 // handshake says hello and reads until the host's answer. It runs before the
 // peer, one frame at a time, so that a request sent right behind the answer
 // finds the answer already taken in.
-func handshake(frames *wire.Reader, out io.Writer, token string) (session, error) {
+func handshake(frames *wire.Reader, out io.Writer, token string) (Session, error) {
 	if _, err := out.Write(wire.AppendCallFrame(nil, helloID, "hello", helloParams(token))); err != nil {
-		return session{}, fmt.Errorf("cannot say hello: %w", err)
+		return Session{}, fmt.Errorf("cannot say hello: %w", err)
 	}
 	for {
 		payload, err := frames.Next()
 		if err != nil && !errors.Is(err, wire.ErrOversize) {
-			return session{}, fmt.Errorf("no answer to hello: %w", err)
+			return Session{}, fmt.Errorf("no answer to hello: %w", err)
 		}
 		m, fault := wire.Parse(payload)
 		if err == nil && fault == nil && m.Shape == wire.Answer && m.ID == helloID {
@@ -50,7 +65,7 @@ func handshake(frames *wire.Reader, out io.Writer, token string) (session, error
 		}
 		if reply := earlyReply(m, fault, err); reply != nil {
 			if _, err := out.Write(reply); err != nil {
-				return session{}, fmt.Errorf("no answer to hello: %w", err)
+				return Session{}, fmt.Errorf("no answer to hello: %w", err)
 			}
 		}
 	}
@@ -91,27 +106,30 @@ func helloParams(token string) []byte {
 }
 
 // readSession takes the limits out of the answer to hello.
-func readSession(m wire.Message) (session, error) {
+func readSession(m wire.Message) (Session, error) {
 	if m.Err != nil && string(m.Err) != "null" {
-		return session{}, fmt.Errorf("the host refused hello: %w", wire.DecodeError(m.Err))
+		return Session{}, fmt.Errorf("the host refused hello: %w", wire.DecodeError(m.Err))
 	}
-	s, version := defaultSession, protocolVersion
+	s, version := DefaultSession(), protocolVersion
 	for it := wire.MembersOf(m.Result); it.Next(); {
 		switch string(it.Name) {
 		case "protocolVersion":
 			version = count(&it, 0)
 		case "limits":
-			s = readLimits(it.Raw())
+			s.readLimits(it.Raw())
+		case "capabilities":
+			for offered := it.Members(); offered.Next(); {
+				s.Capabilities = append(s.Capabilities, string(offered.Name))
+			}
 		}
 	}
 	if version != protocolVersion {
-		return session{}, fmt.Errorf("the host chose protocol version %d, this shim speaks %d", version, protocolVersion)
+		return Session{}, fmt.Errorf("the host chose protocol version %d, this shim speaks %d", version, protocolVersion)
 	}
 	return s, nil
 }
 
-func readLimits(raw []byte) session {
-	s := defaultSession
+func (s *Session) readLimits(raw []byte) {
 	for it := wire.MembersOf(raw); it.Next(); {
 		switch string(it.Name) {
 		case "maxFrame":
@@ -120,9 +138,12 @@ func readLimits(raw []byte) session {
 			s.MaxLogEntry = count(&it, s.MaxLogEntry)
 		case "maxLogBytes":
 			s.MaxLogBytes = count(&it, s.MaxLogBytes)
+		case "maxCalls":
+			s.MaxCalls = min(count(&it, s.MaxCalls), mostCalls)
+		case "maxCallsPerInvocation":
+			s.MaxCallsPerInvocation = min(count(&it, s.MaxCallsPerInvocation), mostCalls)
 		}
 	}
-	return s
 }
 
 // count reads the current member; anything that is no count gives the fallback.

@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 
 	"github.com/watzon/alyx/internal/capture"
+	"github.com/watzon/alyx/internal/wire"
 )
 
 // Invocation is one running call: what was asked, its log, and its end.
@@ -14,14 +15,23 @@ type Invocation struct {
 	ID  int64
 	Env map[string]string
 
-	log journal
-	tag atomic.Pointer[capture.Tag] // marks the goroutines of this call
+	peer    *wire.Peer
+	session *Session
+	log     journal
+	tag     atomic.Pointer[capture.Tag] // marks the goroutines of this call
 
 	mu        sync.Mutex
 	ctx       context.Context // made when the handler first asks
 	stop      context.CancelFunc
-	cancelled bool // the host asked for it
-	over      bool // the handler has returned
+	slots     wire.Slots // of its syscalls, made at the first
+	cancelled bool       // the host asked for it
+	over      bool       // the handler has returned
+}
+
+// NewInvocation is the one that request id of the host begins. Its Call is set
+// once it is decoded.
+func NewInvocation(id int64, env map[string]string, peer *wire.Peer, s *Session) *Invocation {
+	return &Invocation{ID: id, Env: env, peer: peer, session: s, log: newJournal(id, peer, s)}
 }
 
 // Context is done at the deadline, when the host cancels, and when the handler
@@ -29,6 +39,11 @@ type Invocation struct {
 func (inv *Invocation) Context() context.Context {
 	inv.mu.Lock()
 	defer inv.mu.Unlock()
+	return inv.context()
+}
+
+// context is Context with mu held.
+func (inv *Invocation) context() context.Context {
 	if inv.ctx == nil {
 		inv.ctx, inv.stop = context.WithDeadline(context.Background(), inv.Deadline)
 		if inv.cancelled || inv.over {
@@ -38,8 +53,8 @@ func (inv *Invocation) Context() context.Context {
 	return inv.ctx
 }
 
-// cancel tells the handler to stop; it is answered when it has.
-func (inv *Invocation) cancel() {
+// Cancel tells the handler to stop; it is answered when it has.
+func (inv *Invocation) Cancel() {
 	inv.mu.Lock()
 	defer inv.mu.Unlock()
 	inv.cancelled = true
@@ -48,8 +63,8 @@ func (inv *Invocation) cancel() {
 	}
 }
 
-// finish ends the context and reports whether the host had cancelled.
-func (inv *Invocation) finish() (cancelled bool) {
+// Finish ends the context and reports whether the host had cancelled.
+func (inv *Invocation) Finish() (cancelled bool) {
 	inv.mu.Lock()
 	defer inv.mu.Unlock()
 	inv.over = true

@@ -31,6 +31,11 @@ type journal struct {
 	waiting int
 }
 
+// newJournal is the log of invocation inv; 0 stands for none.
+func newJournal(inv int64, peer *wire.Peer, s *Session) journal {
+	return journal{inv: inv, peer: peer, maxEntry: s.MaxLogEntry, maxBytes: s.MaxLogBytes}
+}
+
 // add sends one entry of ctx.Log.
 func (j *journal) add(level, message string, fields []byte) bool {
 	j.mu.Lock()

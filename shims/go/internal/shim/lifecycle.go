@@ -54,7 +54,7 @@ func join() (*Worker, error) {
 	}
 	if found {
 		w := newWorker(l, wire.NewReader(l.in, h.Session.MaxFrame), h.Session)
-		w.inherited = &h
+		w.inherit(h)
 		return w, nil
 	}
 	address, token := takeVariable("ALYX_ADDR"), takeVariable("ALYX_TOKEN")
@@ -80,7 +80,7 @@ func (w *Worker) Serve(f *Function) {
 	w.function = f
 	tuneCollector()
 	if w.inherited != nil {
-		w.takeOver(*w.inherited)
+		w.takeOver()
 	}
 	err := w.peer.Run(w.methods())
 	w.cancelAll()
@@ -107,16 +107,6 @@ func takeVariable(name string) string {
 	value := os.Getenv(name)
 	_ = os.Unsetenv(name)
 	return value
-}
-
-// takeOver answers the load request that the launcher has left open.
-func (w *Worker) takeOver(h handover) {
-	request, err := decodeLoad(h.Load)
-	if err != nil {
-		w.peer.Fail(h.LoadID, wire.NewError(wire.CodeInvalidParams, "load: "+err.Error()))
-		return
-	}
-	w.adopt(h.LoadID, request)
 }
 
 // Capture routes prints to invocations: through the hook in os where the
@@ -179,7 +169,7 @@ func (w *Worker) cancelAll() {
 	}
 	w.mu.Unlock()
 	for _, inv := range running {
-		inv.cancel()
+		inv.Cancel()
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/watzon/alyx/internal/wire"
 )
@@ -14,6 +15,7 @@ import (
 type loadRequest struct {
 	function, revision, path string
 	env                      map[string]string
+	timeout                  time.Duration // 0 for none
 }
 
 func decodeLoad(params []byte) (r loadRequest, err error) {
@@ -26,6 +28,8 @@ func decodeLoad(params []byte) (r loadRequest, err error) {
 			err = errors.Join(err, textMember(&it, &r.revision))
 		case "path":
 			err = errors.Join(err, textMember(&it, &r.path))
+		case "timeoutMs":
+			r.timeout = time.Duration(min(count(&it, 0), maxDeadlineMs)) * time.Millisecond
 		case "env":
 			for vars := wire.MembersOf(it.Raw()); vars.Next(); {
 				var value string
@@ -90,6 +94,42 @@ func (w *Worker) adopt(id int64, request loadRequest) {
 	w.held.Store(&request)
 	w.frames.Buffer() // no other process will read this stream
 	w.peer.Result(id, result)
+}
+
+// inherited is the load request that the launcher has left open, for the
+// process that it became.
+type inherited struct {
+	id      int64
+	request loadRequest
+	err     error
+	late    *time.Timer // nil where nothing limits the load
+}
+
+// inherit begins that load. The package's own variables and init functions come
+// next; when they take too long, the host is told so from here. They go on all
+// the same, and a load that is sent again finds them done.
+func (w *Worker) inherit(h handover) {
+	in := &inherited{id: h.LoadID}
+	in.request, in.err = decodeLoad(h.Load)
+	if in.err == nil && in.request.timeout > 0 {
+		in.late = time.AfterFunc(in.request.timeout, func() {
+			w.peer.Fail(in.id, loadFailed("timeout", in.request.path, fmt.Sprintf(
+				"package initialisation of function %q still runs after %v; leave slow work to the handler", in.request.function, in.request.timeout)))
+		})
+	}
+	w.inherited = in
+}
+
+// takeOver answers that load, unless it was late.
+func (w *Worker) takeOver() {
+	in := w.inherited
+	switch {
+	case in.late != nil && !in.late.Stop():
+	case in.err != nil:
+		w.peer.Fail(in.id, wire.NewError(wire.CodeInvalidParams, "load: "+in.err.Error()))
+	default:
+		w.adopt(in.id, in.request)
+	}
 }
 
 // unload lets go of the function. Its memory stays until the process ends, and

@@ -24,10 +24,10 @@ type Function struct {
 // which turns into a function's binary when it is told to load.
 type Worker struct {
 	link      *link
-	inherited *handover // from the launcher that this process was
+	inherited *inherited // from the launcher that this process was
 	frames    *wire.Reader
 	peer      *wire.Peer
-	session   session
+	session   Session
 	function  *Function // nil in a blank worker
 
 	held       atomic.Pointer[loadRequest] // set once, by load
@@ -42,19 +42,14 @@ type Worker struct {
 	active   sync.WaitGroup // invocations not yet answered
 }
 
-func newWorker(l *link, frames *wire.Reader, s session) *Worker {
+func newWorker(l *link, frames *wire.Reader, s Session) *Worker {
 	w := &Worker{
 		link: l, frames: frames, session: s,
 		running: map[int64]*Invocation{}, drainPipes: func() {},
 	}
-	w.peer = wire.NewPeer(frames, l.out, s.MaxFrame, dieStuck)
-	w.loadLog = w.newJournal(0)
+	w.peer = wire.NewPeer(frames, l.out, wire.Limits{MaxFrame: s.MaxFrame, MaxCalls: s.MaxCalls}, dieStuck)
+	w.loadLog = newJournal(0, w.peer, &w.session)
 	return w
-}
-
-// newJournal is the log of invocation inv; 0 stands for none.
-func (w *Worker) newJournal(inv int64) journal {
-	return journal{inv: inv, peer: w.peer, maxEntry: w.session.MaxLogEntry, maxBytes: w.session.MaxLogBytes}
 }
 
 func (w *Worker) methods() wire.Methods {
@@ -81,7 +76,7 @@ func (w *Worker) invoke(id int64, params []byte) {
 		w.peer.Fail(id, fault)
 		return
 	}
-	inv := &Invocation{ID: id, Env: held.env, log: w.newJournal(id)}
+	inv := NewInvocation(id, held.env, w.peer, &w.session)
 	if refusal := w.register(inv); refusal != nil {
 		w.peer.Fail(id, refusal)
 		return
@@ -169,7 +164,7 @@ func (w *Worker) conclude(inv *Invocation, answer *answerBuffer, fault *wire.Err
 	w.drainPipes()
 	inv.log.close()
 	w.remove(inv)
-	if inv.finish() && fault != nil {
+	if inv.Finish() && fault != nil {
 		fault = wire.NewError(wire.CodeCancelled, "cancelled")
 	}
 	if fault != nil {
@@ -209,7 +204,7 @@ func (w *Worker) cancel(params []byte) {
 		inv := w.running[id]
 		w.mu.Unlock()
 		if inv != nil {
-			inv.cancel()
+			inv.Cancel()
 		}
 	}
 }

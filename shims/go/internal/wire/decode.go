@@ -56,6 +56,21 @@ func (m *Members) Members() Members {
 	return Members{b: m.b, i: m.i + 1, texts: m.window()}
 }
 
+// Elements calls each at every element of the current value, a list that a scan
+// has found valid before. Of another value there are none.
+func (m *Members) Elements(each func(*Members)) {
+	if m.b[m.i] != '[' {
+		m.Raw()
+		return
+	}
+	d := decoder{b: m.b, i: m.i}
+	for d.step(); d.b[d.i] != ']'; d.sep() {
+		each(&Members{b: m.b, i: d.i, texts: m.window()})
+		d.i = skipValue(d.b, d.i, 0)
+	}
+	m.i, m.unread = d.i+1, false
+}
+
 // Text is the current value if it is a string.
 func (m *Members) Text() (string, bool) {
 	start := m.i
@@ -123,10 +138,11 @@ func (w *window) text(b []byte, start, end int) string {
 }
 
 type decoder struct {
-	b     []byte
-	i     int
-	err   error
-	texts *window
+	b      []byte
+	i      int
+	err    error
+	texts  *window
+	stored bool // by the rules of stored.go
 }
 
 func (d *decoder) value() any {
@@ -134,6 +150,9 @@ func (d *decoder) value() any {
 	case '"':
 		return d.string()
 	case '{':
+		if d.stored {
+			return d.storedObject()
+		}
 		return d.object()
 	case '[':
 		return d.array()
@@ -146,6 +165,9 @@ func (d *decoder) value() any {
 	case 'n':
 		d.i += len("null")
 		return nil
+	}
+	if d.stored {
+		return d.storedNumber()
 	}
 	return d.number()
 }
@@ -199,8 +221,8 @@ func (d *decoder) number() float64 {
 		return n
 	}
 	f, err := strconv.ParseFloat(string(text), 64)
-	if err != nil && d.err == nil {
-		d.err = &RangeError{clip(string(text), 40)}
+	if err != nil {
+		d.fail(&RangeError{clip(string(text), 40)})
 	}
 	return f
 }

@@ -5,12 +5,13 @@ import (
 	"strconv"
 )
 
-// Error codes of protocol v1 that a shim sends.
+// Error codes of protocol v1 that a shim sends or asks about.
 const (
 	CodeParse           = -32700
 	CodeInvalidRequest  = -32600
 	CodeMethodNotFound  = -32601
 	CodeInvalidParams   = -32602
+	CodeInternal        = -32603
 	CodeFunction        = -32020
 	CodeUnknownFunction = -32021
 	CodeNotReady        = -32022
@@ -20,14 +21,17 @@ const (
 	CodeOverloaded      = -32026
 	CodeUnserialisable  = -32027
 	CodeFrameTooLarge   = -32028
+	CodeEnded           = -32029
 )
 
-// names gives the string that users and data.code see.
+// names gives the string that users and data.code see. Those of the database
+// stand in where a host sends none of its own.
 var names = map[int]string{
 	CodeParse:           "PARSE_ERROR",
 	CodeInvalidRequest:  "INVALID_REQUEST",
 	CodeMethodNotFound:  "METHOD_NOT_FOUND",
 	CodeInvalidParams:   "INVALID_PARAMS",
+	CodeInternal:        "INTERNAL_ERROR",
 	CodeFunction:        "FUNCTION_ERROR",
 	CodeUnknownFunction: "FUNCTION_NOT_FOUND",
 	CodeNotReady:        "NOT_READY",
@@ -37,6 +41,16 @@ var names = map[int]string{
 	CodeOverloaded:      "OVERLOADED",
 	CodeUnserialisable:  "RESULT_NOT_SERIALIZABLE",
 	CodeFrameTooLarge:   "FRAME_TOO_LARGE",
+	CodeEnded:           "INVOCATION_ENDED",
+	-32040:              "DB_NOT_FOUND",
+	-32041:              "DB_CONFLICT",
+	-32042:              "DB_VALIDATION",
+	-32043:              "DB_FORBIDDEN",
+	-32044:              "DB_SQL",
+	-32045:              "DB_BUSY",
+	-32046:              "TX_ENDED",
+	-32047:              "TX_TIMEOUT",
+	-32048:              "DB_OUTCOME_UNKNOWN",
 }
 
 // MaxMessage bounds the message of an error.
@@ -81,6 +95,9 @@ func DecodeError(raw []byte) *Error {
 	}
 	if e.Data.Code == "" {
 		e.Data.Code = names[e.Code]
+	}
+	if e.Data.Code == "" { // a number that a later text of the protocol gives a name
+		e.Data.Code = names[CodeInternal]
 	}
 	return e
 }

@@ -1,22 +1,17 @@
 package wire
 
 import (
-	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"sync"
+	"sync/atomic"
 	"syscall"
 )
 
-const (
-	// maxCalls bounds our own unanswered requests; further ones wait.
-	maxCalls = 256
-	// maxBadFrames is how many unreadable frames in a row end the connection.
-	maxBadFrames = 8
-)
+// maxBadFrames is how many unreadable frames in a row end the connection.
+const maxBadFrames = 8
 
 // Methods is what a peer serves. Both functions run on the reading goroutine
 // and must not block it. A request has to be answered exactly once, by
@@ -31,28 +26,29 @@ type Peer struct {
 	frames  *Reader
 	out     *writer
 	maxSend int
-	slots   chan struct{} // one for each unanswered request of ours
+	slots   Slots // of our syscalls
+	lastID  atomic.Int64
 
-	mu      sync.Mutex
-	nextID  int64
-	calls   map[int64]chan answer
-	stopped bool
+	mu         sync.Mutex
+	unanswered map[int64]*Syscall
+	stopped    bool
 }
 
-type answer struct {
-	result []byte
-	err    *Error
+// Limits are what the other side takes.
+type Limits struct {
+	MaxFrame int // bytes of a payload
+	MaxCalls int // unanswered syscalls
 }
 
-// NewPeer speaks over frames and out. maxSend is the largest payload that the
-// other side takes; stuck is called when a write blocks for too long. Ids
-// start behind 1, which the handshake has used.
-func NewPeer(frames *Reader, out io.Writer, maxSend int, stuck func()) *Peer {
-	return &Peer{
-		frames: frames, out: newWriter(out, stuck), maxSend: maxSend,
-		slots:  make(chan struct{}, maxCalls),
-		nextID: 2, calls: make(map[int64]chan answer),
+// NewPeer speaks over frames and out; stuck is called when a write blocks for
+// too long. Ids start behind 1, which the handshake has used.
+func NewPeer(frames *Reader, out io.Writer, limits Limits, stuck func()) *Peer {
+	p := &Peer{
+		frames: frames, out: newWriter(out, stuck), maxSend: limits.MaxFrame,
+		slots: NewSlots(limits.MaxCalls), unanswered: make(map[int64]*Syscall),
 	}
+	p.lastID.Store(1)
+	return p
 }
 
 // Run reads and dispatches until the stream ends (nil) or is beyond use.
@@ -146,84 +142,7 @@ func (p *Peer) Notify(method string, params []byte) error {
 	return p.out.sendNow(AppendCallFrame(nil, 0, method, params))
 }
 
-// Call sends a request and waits for its answer, for ctx or for the end of
-// the connection.
-func (p *Peer) Call(ctx context.Context, method string, params []byte) (json.RawMessage, error) {
-	select {
-	case p.slots <- struct{}{}:
-		defer func() { <-p.slots }()
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
-	id, settled, err := p.register()
-	if err != nil {
-		return nil, err
-	}
-	defer p.forget(id)
-	frame := AppendCallFrame(nil, id, method, params)
-	if size := PayloadSize(frame, 0); size > p.maxSend {
-		return nil, NewError(CodeFrameTooLarge, fmt.Sprintf("the request is %d bytes, at most %d fit into a frame", size, p.maxSend))
-	}
-	if err := p.out.send(frame); err != nil {
-		return nil, err
-	}
-	select {
-	case a, ok := <-settled:
-		if !ok {
-			return nil, ErrClosed
-		}
-		if a.err != nil {
-			return nil, a.err
-		}
-		return a.result, nil
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
-}
-
-func (p *Peer) register() (int64, chan answer, error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.stopped {
-		return 0, nil, ErrClosed
-	}
-	id := p.nextID
-	p.nextID++
-	settled := make(chan answer, 1)
-	p.calls[id] = settled
-	return id, settled, nil
-}
-
-func (p *Peer) forget(id int64) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	delete(p.calls, id)
-}
-
-// settle hands an answer to who waits for it. Late answers and answers to
-// nothing are dropped.
-func (p *Peer) settle(m Message) {
-	p.mu.Lock()
-	settled := p.calls[m.ID]
-	delete(p.calls, m.ID)
-	p.mu.Unlock()
-	if settled == nil {
-		return
-	}
-	if m.Err != nil && string(m.Err) != "null" {
-		settled <- answer{err: DecodeError(m.Err)}
-		return
-	}
-	settled <- answer{result: m.Result}
-}
-
 func (p *Peer) stop() {
 	p.out.close()
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.stopped = true
-	for id, settled := range p.calls {
-		close(settled)
-		delete(p.calls, id)
-	}
+	p.settleAll()
 }

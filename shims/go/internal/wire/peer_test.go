@@ -13,7 +13,18 @@ import (
 	"time"
 )
 
-const patience = 10 * time.Second
+const (
+	patience = 10 * time.Second
+	maxCalls = 40
+	ownCalls = 8
+)
+
+// ask makes a syscall without params that mean anything.
+func ask(ctx context.Context, p *Peer, method string, own Slots) ([]byte, error) {
+	call := p.NewSyscall(method)
+	call.Frame = append(call.Frame, "{}"...)
+	return p.Do(ctx, call, own)
+}
 
 // connect returns a running peer and the other end of its connection.
 func connect(t *testing.T, methods Methods) (*Peer, *Reader, net.Conn) {
@@ -23,7 +34,7 @@ func connect(t *testing.T, methods Methods) (*Peer, *Reader, net.Conn) {
 	if err := theirs.SetDeadline(time.Now().Add(patience)); err != nil {
 		t.Fatal(err)
 	}
-	p := NewPeer(NewReader(ours, 1<<20), ours, 1<<20, func() { t.Error("stuck") })
+	p := NewPeer(NewReader(ours, 1<<20), ours, Limits{MaxFrame: 1 << 20, MaxCalls: maxCalls}, func() { t.Error("stuck") })
 	done := make(chan error, 1)
 	go func() { done <- p.Run(methods) }()
 	t.Cleanup(func() { theirs.Close(); <-done })
@@ -48,11 +59,11 @@ func write(t *testing.T, w io.Writer, text string) {
 	}
 }
 
-func TestCallsAreMatchedById(t *testing.T) {
+func TestSyscallsAreMatchedById(t *testing.T) {
 	p, frames, conn := connect(t, Methods{})
 	results := make(chan string, 2)
 	call := func(method string) {
-		result, err := p.Call(context.Background(), method, []byte(`{}`))
+		result, err := ask(context.Background(), p, method, NewSlots(2))
 		results <- fmt.Sprintf("%s %s %v", method, result, err)
 	}
 	go call("a")
@@ -64,21 +75,28 @@ func TestCallsAreMatchedById(t *testing.T) {
 	}
 	write(t, conn, `{"jsonrpc":"2.0","id":4,"result":{"to":"nobody"}}`)
 	write(t, conn, `{"jsonrpc":"2.0","id":3,"error":{"code":-32040,"message":"gone"}}`)
-	if got := <-results; got != "b  : gone" {
+	if got := <-results; got != "b  DB_NOT_FOUND: gone" {
 		t.Error(got)
 	}
 	write(t, conn, `{"jsonrpc":"2.0","id":2,"result":{"x":1},"error":null}`)
 	if got := <-results; got != `a {"x":1} <nil>` {
 		t.Error(got)
 	}
+	go call("c")
+	next(t, frames)
+	write(t, conn, `{"jsonrpc":"2.0","id":4}`)
+	if got := <-results; got != "c  "+errNoResult.Error() {
+		t.Error(got)
+	}
 }
 
-func TestACallEndsWithItsContextOrItsConnection(t *testing.T) {
+func TestASyscallEndsWithItsContextOrItsConnection(t *testing.T) {
 	p, frames, conn := connect(t, Methods{})
 	ctx, cancel := context.WithCancel(context.Background())
+	own := NewSlots(ownCalls)
 	errs := make(chan error, 1)
 	call := func(ctx context.Context) {
-		_, err := p.Call(ctx, "slow", []byte(`{}`))
+		_, err := ask(ctx, p, "slow", own)
 		errs <- err
 	}
 	go call(ctx)
@@ -87,42 +105,100 @@ func TestACallEndsWithItsContextOrItsConnection(t *testing.T) {
 	if err := <-errs; !errors.Is(err, context.Canceled) {
 		t.Error(err)
 	}
+	if len(own) != 1 || len(p.slots) != 1 { // the host still works on it
+		t.Error(len(own), len(p.slots))
+	}
+	if call(ctx); !errors.Is(<-errs, context.Canceled) {
+		t.Error("sent for a context that is done")
+	}
+	go call(context.Background())
+	next(t, frames)
 	write(t, conn, `{"jsonrpc":"2.0","id":2,"result":{}}`) // late, dropped
+	write(t, conn, `{"jsonrpc":"2.0","id":4,"result":{}}`)
+	if err := <-errs; err != nil || len(own) != 0 || len(p.slots) != 0 {
+		t.Error(err, len(own), len(p.slots))
+	}
 	go call(context.Background())
 	next(t, frames)
 	conn.Close()
 	if err := <-errs; !errors.Is(err, ErrClosed) {
 		t.Error(err)
 	}
+	if call(context.Background()); !errors.Is(<-errs, ErrClosed) {
+		t.Error("sent over a connection that is closed")
+	}
 }
 
-// One call too many waits for a slot instead of failing.
-func TestCallsBeyondTheLimitWait(t *testing.T) {
+func TestALargeSyscallIsNotSent(t *testing.T) {
+	p, frames, conn := connect(t, Methods{})
+	call := p.NewSyscall("m")
+	call.Frame = append(call.Frame, make([]byte, 20<<20)...)
+	var size *SizeError
+	if _, err := p.Do(context.Background(), call, NewSlots(1)); !errors.As(err, &size) || size.Limit != 1<<20 || size.Size < 20<<20 {
+		t.Fatal(err)
+	}
+	go func() { _, _ = ask(context.Background(), p, "m", NewSlots(1)) }()
+	if got := next(t, frames); !strings.Contains(got, `"id":3`) {
+		t.Fatal(got)
+	}
+	write(t, conn, `{"jsonrpc":"2.0","id":3,"result":{}}`)
+}
+
+// Syscalls beyond a limit wait instead of failing: those of one invocation for
+// its own places, all together for the peer's.
+func TestSyscallsBeyondALimitWait(t *testing.T) {
+	own := NewSlots(ownCalls)
+	checkLimit(t, ownCalls, func() Slots { return own })
+	checkLimit(t, maxCalls, func() Slots { return NewSlots(1) })
+}
+
+// checkLimit makes more calls than the limit and answers one for each that
+// comes after the first `limit`.
+func checkLimit(t *testing.T, limit int, own func() Slots) {
+	t.Helper()
 	p, frames, conn := connect(t, Methods{})
 	var all sync.WaitGroup
-	for range maxCalls + 1 {
+	for range 3 * limit {
 		all.Add(1)
 		go func() {
 			defer all.Done()
-			if _, err := p.Call(context.Background(), "m", []byte(`{}`)); err != nil {
+			if _, err := ask(context.Background(), p, "m", own()); err != nil {
 				t.Error(err)
 			}
 		}()
 	}
-	for range maxCalls {
-		next(t, frames)
-	}
-	if len(p.slots) != maxCalls {
-		t.Fatal(len(p.slots))
-	}
-	for id := 2; id < maxCalls+2; id++ {
-		write(t, conn, fmt.Sprintf(`{"jsonrpc":"2.0","id":%d,"result":{}}`, id))
-		if id == 2 {
-			next(t, frames)
+	var open []int64
+	read := func() {
+		m, fault := Parse([]byte(next(t, frames)))
+		if fault != nil {
+			t.Fatal(fault)
 		}
+		open = append(open, m.ID)
 	}
-	write(t, conn, fmt.Sprintf(`{"jsonrpc":"2.0","id":%d,"result":{}}`, maxCalls+2))
+	answer := func() {
+		write(t, conn, fmt.Sprintf(`{"jsonrpc":"2.0","id":%d,"result":{}}`, open[0]))
+		open = open[1:]
+	}
+	for range limit {
+		read()
+	}
+	for range 2 * limit {
+		p.mu.Lock()
+		unanswered := len(p.unanswered)
+		p.mu.Unlock()
+		if unanswered != limit {
+			t.Fatalf("%d unanswered, the limit is %d", unanswered, limit)
+		}
+		answer()
+		read()
+	}
+	for len(open) > 0 {
+		answer()
+	}
 	all.Wait()
+	if len(p.unanswered) != 0 || len(p.slots) != 0 {
+		t.Fatal(len(p.unanswered), len(p.slots))
+	}
 }
 
 func TestNamesAreComparedExactly(t *testing.T) {

@@ -31,6 +31,7 @@ type Context struct {
 	Function FunctionInfo
 
 	inv *shim.Invocation
+	db  DB
 }
 
 // Auth is the authenticated user.
@@ -60,7 +61,7 @@ type FunctionInfo struct {
 var _ context.Context = (*Context)(nil)
 
 func newContext(inv *shim.Invocation) *Context {
-	return &Context{
+	c := &Context{
 		Input: inv.Input,
 		Auth:  newAuth(inv.Auth),
 		Env:   inv.Env,
@@ -68,10 +69,12 @@ func newContext(inv *shim.Invocation) *Context {
 		Request: &Request{
 			ID: inv.RequestID, Method: inv.Method, Headers: inv.Headers, Query: inv.Query, IP: inv.IP,
 		},
-		DB:       &DB{},
 		Function: FunctionInfo{Name: inv.Function, Revision: inv.Revision},
 		inv:      inv,
+		db:       DB{inv},
 	}
+	c.DB = &c.db
+	return c
 }
 
 func newAuth(user map[string]any) *Auth {

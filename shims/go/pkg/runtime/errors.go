@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/watzon/alyx/internal/shim"
+	"github.com/watzon/alyx/internal/values"
 	"github.com/watzon/alyx/internal/wire"
 )
 
@@ -23,8 +24,14 @@ type Error struct {
 	// Status overrides the HTTP status, from 400 to 599.
 	Status int
 	// Fields are further members of the body. They cannot replace code and
-	// message, and what JSON cannot hold is left out.
+	// message, and what JSON cannot hold is left out. In an error of the database
+	// they are values as in a document: `field` a string, `op` an int64.
 	Fields map[string]any
+	// Retryable says that the same call may succeed a little later. Errors of
+	// the database have it; callers of the function are not told.
+	Retryable bool
+
+	cause error
 }
 
 // Error is the message, or the code where there is none.
@@ -38,6 +45,45 @@ func (e *Error) Error() string {
 		return e.Code
 	}
 	return "function failed"
+}
+
+// Unwrap is context.Canceled or context.DeadlineExceeded where that has ended a
+// call of the database.
+func (e *Error) Unwrap() error {
+	if e == nil {
+		return nil
+	}
+	return e.cause
+}
+
+// Code is the code of an error or of what it wraps, "" without one:
+//
+//	_, err := ctx.DB.Collection("users").Create(user)
+//	if runtime.Code(err) == "UNIQUE_VIOLATION" { … }
+func Code(err error) string {
+	var coded *Error
+	if errors.As(err, &coded) && coded != nil {
+		return coded.Code
+	}
+	return ""
+}
+
+// fromHost is a failed syscall, as the function is told.
+func fromHost(refusal *shim.Refusal) *Error {
+	e := &Error{
+		Code: refusal.Data.Code, Message: refusal.Message, Retryable: refusal.Data.Retryable, cause: refusal.Cause,
+	}
+	if refusal.Data.Details != nil {
+		details, _ := wire.DecodeStored(refusal.Data.Details)
+		e.Fields, _ = details.(map[string]any)
+	}
+	return e
+}
+
+// dropped gives up a call because of a value in it.
+func dropped(call *wire.Syscall, fault *values.Fault, fields M) *Error {
+	call.Drop()
+	return &Error{Code: "VALIDATION_ERROR", Message: fault.Error(), Fields: fields}
 }
 
 const (

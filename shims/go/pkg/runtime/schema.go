@@ -29,7 +29,7 @@ type Schema struct {
 type Fields []Field
 
 // Field is one member and its rules; a rule left at its zero value is not
-// there. The bounds are `any` so that 0 can be one of them.
+// there. The bounds are `any`, though numbers, so that 0 can be one of them.
 type Field struct {
 	Name     string `json:"-"`
 	Type     string `json:"type,omitempty"` // string number integer boolean array object any
@@ -38,8 +38,8 @@ type Field struct {
 
 	Min       any    `json:"min,omitempty"`
 	Max       any    `json:"max,omitempty"`
-	MinLength int    `json:"minLength,omitempty"`
-	MaxLength int    `json:"maxLength,omitempty"`
+	MinLength any    `json:"minLength,omitempty"`
+	MaxLength any    `json:"maxLength,omitempty"`
 	Pattern   string `json:"pattern,omitempty"`
 	Format    string `json:"format,omitempty"` // email, url, uuid
 	Enum      []any  `json:"enum,omitempty"`

@@ -33,6 +33,9 @@ func Serve(handler Handler, schema any) {
 			if err != nil {
 				return nil, toWire(inv, err)
 			}
+			if list, isList := output.(*List); isList && list != nil {
+				return list.plain(), nil // a usual result, and costly by reflection
+			}
 			return output, nil
 		},
 		Schema: schema,
