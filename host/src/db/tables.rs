@@ -5,7 +5,7 @@
 
 use crate::db::datum::{Datum, Kind, quoted};
 use crate::db::declared::{Declaration, Field, Index, USERS};
-use crate::db::guard::OURS;
+use crate::db::guard::{FAREWELL, OURS};
 use crate::db::refusal::REQUIRED;
 use crate::db::rules::Fill;
 use std::fmt::Write;
@@ -150,9 +150,9 @@ fn demand(table: &str, required: &[&str], event: &str) -> Named {
     Named { name, sql }
 }
 
-/// With a user goes what the host keeps of them.
+/// With a user goes what the host keeps of them. The guard knows these statements.
 fn farewell() -> Named {
-    let name = format!("{OURS}farewell:{USERS}");
+    let name = FAREWELL.to_owned();
     let sql = format!(
         "CREATE TRIGGER {} AFTER DELETE ON \"{USERS}\" FOR EACH ROW BEGIN \
          DELETE FROM _alyx_credentials WHERE user_id = OLD.id; \

@@ -139,3 +139,40 @@ async fn with_a_user_goes_what_the_host_keeps_of_them() {
         db.store.read(deadline, |session| session.rows("SELECT * FROM _alyx_credentials", &[]));
     assert_eq!(left.await, Ok(vec![]));
 }
+
+/// Inside of a WITH, SQLite tells the authorizer its name, just as it tells that of a trigger.
+#[tokio::test]
+async fn a_name_of_the_hosts_opens_nothing() {
+    let db = blog();
+    db.user("a@b.de").await;
+    let run = async |sql: &str| db.exec(sql, json!([])).await;
+    for name in ["_alyx_x", "_alyx_farewell:users", "_alyx_touch:posts"] {
+        let with = format!("WITH \"{name}\" AS (SELECT user_id AS id FROM _alyx_credentials)");
+        let read = format!("{with} SELECT id FROM \"{name}\"");
+        check_error(db.query(&read, json!([])).await, "DB_FORBIDDEN", None);
+        let counted = read.replace("user_id AS id", "count(*) AS id");
+        check_error(db.query(&counted, json!([])).await, "DB_FORBIDDEN", None);
+        for sql in [
+            format!("INSERT INTO posts (title) {read}"),
+            format!("DELETE FROM users WHERE id IN ({read})"),
+            format!("DELETE FROM users RETURNING ({read})"),
+            format!("{with} DELETE FROM users WHERE id IN (SELECT id FROM \"{name}\")"),
+            format!("CREATE TABLE copy AS {read}"),
+        ] {
+            check_error(run(&sql).await, "DB_FORBIDDEN", None);
+        }
+        // Nor by way of a trigger that a statement of the host runs into.
+        let trigger = format!(
+            "CREATE TRIGGER spy AFTER INSERT ON users BEGIN \
+             INSERT INTO posts (title) SELECT id FROM ({read}); END"
+        );
+        run(&trigger).await.unwrap();
+        let inner = db.store.write(super::soon(std::time::Duration::from_secs(5)).deadline, |s| {
+            s.run("INSERT INTO users (email) VALUES ('b@b.de')", &[])
+        });
+        assert_eq!(inner.await.unwrap_err().code, "DB_FORBIDDEN");
+        run("DROP TRIGGER spy").await.unwrap();
+    }
+    assert_eq!(db.list("posts", json!({}), "").await.unwrap()["total"], 0);
+    assert_eq!(db.list("users", json!({}), "").await.unwrap()["total"], 1);
+}
