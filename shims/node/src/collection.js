@@ -7,7 +7,8 @@
 import { resultOf } from "./calls.js";
 import { DatabaseError } from "./dberror.js";
 import { filterJson } from "./filter.js";
-import { dataJson, isRecord, kindOf } from "./values.js";
+import { isRecord, kindOf } from "./place.js";
+import { dataJson } from "./values.js";
 
 /** So many collections have the beginnings of their messages kept; names may come from callers. */
 const MAX_KEPT = 256;

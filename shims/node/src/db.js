@@ -7,8 +7,8 @@
 import { Calls, resultOf } from "./calls.js";
 import { Collection } from "./collection.js";
 import { DatabaseError } from "./dberror.js";
+import { kindOf } from "./place.js";
 import { opsJson, rowsOf, statementJson, writtenOf } from "./statement.js";
-import { kindOf } from "./values.js";
 
 /**
  * @typedef {object} Database what an invocation holds of it

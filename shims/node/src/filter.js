@@ -5,17 +5,17 @@
  * otherwise leave its condition out, and match everything.
  */
 
-import { enter, isPlain, isRecord, kindOf, membersJson, refusal, root, write } from "./values.js";
+import { enter, isPlain, isRecord, kindOf, refusal, root } from "./place.js";
+import { listJson, membersJson, rootJson, write } from "./values.js";
 
-/** @typedef {import("./values.js").Place} Place */
+/** @typedef {import("./place.js").Place} Place */
 
 /** @param {unknown} filter */
 export function filterJson(filter) {
   const place = root("filter", forgotten);
-  if (filter === undefined) throw refusal("INVALID_FILTER", "is undefined; leave it out or pass {}", place);
-  if (!isRecord(filter)) throw refusal("INVALID_FILTER", `must be an object, not ${kindOf(filter)}`, place);
-  place.value = filter;
-  return `{${membersJson(filter, place, writeMember)}}`;
+  if (filter === undefined) throw refusal("INVALID_FILTER", " is undefined; leave it out or pass {}", place);
+  if (!isRecord(filter)) throw refusal("INVALID_FILTER", ` must be an object, not ${kindOf(filter)}`, place);
+  return rootJson(filter, place, writeMember);
 }
 
 /**
@@ -25,7 +25,7 @@ export function filterJson(filter) {
  */
 function forgotten(key, above) {
   const remedy = "leave the condition out, or pass null for documents without a value";
-  throw refusal("INVALID_FILTER", `is undefined; ${remedy}`, above, key);
+  throw refusal("INVALID_FILTER", ` is undefined; ${remedy}`, above, key);
 }
 
 /**
@@ -38,8 +38,7 @@ function forgotten(key, above) {
 function writeMember(value, key, above) {
   if (key === "$not") return writeFilter(value, key, above);
   if ((key !== "$and" && key !== "$or") || !Array.isArray(value)) return writeCondition(value, key, above);
-  const place = enter(value, key, above);
-  return `[${value.map((filter, index) => writeFilter(filter, index, place)).join()}]`;
+  return listJson(value, enter(value, key, above), writeFilter);
 }
 
 /**

@@ -5,9 +5,10 @@
  */
 
 import { DatabaseError } from "./dberror.js";
-import { isRecord, kindOf, membersJson, refusal, root, setMember, write } from "./values.js";
+import { isRecord, kindOf, refusal, root } from "./place.js";
+import { rootJson, setMember } from "./values.js";
 
-/** @typedef {import("./values.js").Place} Place */
+/** @typedef {import("./place.js").Place} Place */
 
 /**
  * The members `sql` and, where there are parameters, `args`.
@@ -21,22 +22,15 @@ export function statementJson(sql, params, prefix = "", op = undefined) {
   if (typeof sql !== "string") {
     throw refusal(
       "INVALID_QUERY",
-      `must be a string, not ${kindOf(sql)}`,
+      ` must be a string, not ${kindOf(sql)}`,
       root(`${prefix}sql`, forgotten, op),
     );
   }
   const text = `"sql":${JSON.stringify(sql)}`;
   if (params === undefined || params === null) return text;
   const place = root(`${prefix}params`, forgotten, op);
-  if (Array.isArray(params)) {
-    place.value = params;
-    return `${text},"args":[${params.map((param, index) => write(param, index, place)).join()}]`;
-  }
-  if (!isRecord(params)) {
-    throw refusal("INVALID_QUERY", `must be a list or an object, not ${kindOf(params)}`, place);
-  }
-  place.value = params;
-  return `${text},"args":{${membersJson(params, place)}}`;
+  if (Array.isArray(params) || isRecord(params)) return `${text},"args":${rootJson(params, place)}`;
+  throw refusal("INVALID_QUERY", ` must be a list or an object, not ${kindOf(params)}`, place);
 }
 
 /**
@@ -45,7 +39,7 @@ export function statementJson(sql, params, prefix = "", op = undefined) {
  * @returns {never}
  */
 function forgotten(key, above) {
-  throw refusal("INVALID_QUERY", "is undefined; pass null for NULL", above, key);
+  throw refusal("INVALID_QUERY", " is undefined; pass null for NULL", above, key);
 }
 
 /**
@@ -56,7 +50,7 @@ function forgotten(key, above) {
 export function opsJson(statements) {
   if (!Array.isArray(statements))
     throw invalid(`batch takes a list of statements, not ${kindOf(statements)}`);
-  return statements.map((statement, op) => opJson(statement, op)).join();
+  return Array.from(statements, opJson).join();
 }
 
 /**

@@ -7,32 +7,10 @@
 
 import { types } from "node:util";
 import { DatabaseError } from "./dberror.js";
+import { enter, isPlain, isRecord, kindOf, refusal, root, unfit } from "./place.js";
 import { lostType } from "./result.js";
 
-/** The document itself and 64 levels below; a host takes no more. */
-const MAX_DEPTH = 65;
-
-/**
- * @typedef {object} Place where a value stands: its key in what is around it
- * @property {unknown} value the list or object that is being written
- * @property {string | number} key of that in its own place; at the root, its name
- * @property {Place | undefined} above
- * @property {(key: string | number, above: Place) => undefined} gap what becomes of undefined: throws, or leaves it out
- * @property {number} size how many members it has so far
- * @property {number} [op] of the root: which statement of a batch it belongs to
- */
-
-/**
- * Where a walk starts.
- *
- * @param {string} name what messages call the value
- * @param {Place["gap"]} gap
- * @param {number} [op]
- * @returns {Place}
- */
-export function root(name, gap, op) {
-  return { value: undefined, key: name, above: undefined, gap, size: 0, ...(op !== undefined && { op }) };
-}
+/** @typedef {import("./place.js").Place} Place */
 
 /**
  * The members of a document as an object. Undefined ones are left out, as JSON.stringify does.
@@ -41,9 +19,28 @@ export function root(name, gap, op) {
  */
 export function dataJson(data) {
   const place = root("data", () => undefined);
-  if (!isRecord(data)) throw refusal("VALIDATION_ERROR", `must be an object, not ${kindOf(data)}`, place);
-  place.value = data;
-  return `{${membersJson(data, place)}}`;
+  if (!isRecord(data)) throw refusal("VALIDATION_ERROR", ` must be an object, not ${kindOf(data)}`, place);
+  return rootJson(data, place);
+}
+
+/**
+ * The list or object that a walk starts with. The stack of an error begins here: how deep the value stood
+ * would push the author's line out of it.
+ *
+ * @param {Record<string, unknown> | unknown[]} value
+ * @param {Place} place
+ * @param {typeof write} [writeOne]
+ */
+export function rootJson(value, place, writeOne) {
+  place.value = value;
+  try {
+    return Array.isArray(value)
+      ? listJson(value, place, writeOne)
+      : `{${membersJson(value, place, writeOne)}}`;
+  } catch (error) {
+    if (error instanceof DatabaseError) Error.captureStackTrace(error, rootJson);
+    throw error;
+  }
 }
 
 /**
@@ -93,7 +90,7 @@ function writeNumber(value, key, above) {
  * @returns {string | undefined}
  */
 function writeObject(value, key, above, asked = false) {
-  if (Array.isArray(value)) return writeList(value, enter(value, key, above));
+  if (Array.isArray(value)) return listJson(value, enter(value, key, above));
   if (!isPlain(value)) {
     const special = writeSpecial(value, key, above);
     if (special !== undefined) return special;
@@ -111,14 +108,17 @@ function writeObject(value, key, above, asked = false) {
 }
 
 /**
+ * A list, with its brackets; holes are undefined too.
+ *
  * @param {unknown[]} list
  * @param {Place} place
+ * @param {typeof write} [writeOne]
  */
-function writeList(list, place) {
+export function listJson(list, place, writeOne = write) {
   let text = "";
   for (let index = 0; index < list.length; index += 1) {
     if (index > 0) text += ",";
-    text += write(list[index], index, place) ?? "null";
+    text += writeOne(list[index], index, place) ?? "null";
   }
   return `[${text}]`;
 }
@@ -169,97 +169,6 @@ function writeSpecial(value, key, above) {
  */
 function bytesJson(buffer, offset, length) {
   return `{"$bytes":"${Buffer.from(buffer, offset, length).toString("base64")}"}`;
-}
-
-/**
- * Steps into a list or an object.
- *
- * @param {object} value
- * @param {string | number} key
- * @param {Place} above
- * @returns {Place}
- */
-export function enter(value, key, above) {
-  let depth = 1;
-  for (let place = /** @type {Place | undefined} */ (above); place !== undefined; place = place.above) {
-    if (place.value === value) throw unfit("a cycle", key, above);
-    depth += 1;
-  }
-  if (depth > MAX_DEPTH) throw unfit("nesting deeper than 64 levels", key, above);
-  return { value, key, above, gap: above.gap, size: 0 };
-}
-
-/**
- * @param {string} what
- * @param {string | number} key
- * @param {Place} above
- */
-function unfit(what, key, above) {
-  return refusal("VALIDATION_ERROR", `${what} cannot be sent to the database`, above, key);
-}
-
-/**
- * The error for a value at a place: its path stands in the message, and the field of a document in `field`.
- *
- * @param {string} code
- * @param {string} problem
- * @param {Place} above
- * @param {string | number} [key] undefined: what is wrong is `above` itself
- */
-export function refusal(code, problem, above, key) {
-  const keys = key === undefined ? [] : [key];
-  let place = above;
-  for (; place.above !== undefined; place = place.above) keys.unshift(place.key);
-  const field = place.key === "data" && keys.length > 0 ? { field: keys[0] } : {};
-  const op = place.op === undefined ? {} : { op: place.op };
-  const is = problem.startsWith("must ") || problem.startsWith("is ") ? "" : ":";
-  return new DatabaseError(code, `${place.key}${keys.map(step).join("")}${is} ${problem}`, {
-    ...op,
-    ...field,
-  });
-}
-
-/** @param {string | number} key */
-function step(key) {
-  if (typeof key === "number") return `[${key}]`;
-  return /^[A-Za-z_$][\w$]*$/.test(key) ? `.${key}` : `[${JSON.stringify(key)}]`;
-}
-
-/**
- * An object literal, or what JSON.parse makes.
- *
- * @param {unknown} value
- * @returns {value is Record<string, unknown>}
- */
-export function isPlain(value) {
-  if (typeof value !== "object" || value === null) return false;
-  const prototype = Object.getPrototypeOf(value);
-  return prototype === Object.prototype || prototype === null;
-}
-
-/**
- * An object that is meant by its members: a plain one, or an instance of an author's class.
- *
- * @param {unknown} value
- * @returns {value is Record<string, unknown>}
- */
-export function isRecord(value) {
-  if (isPlain(value)) return true;
-  if (typeof value !== "object" || value === null || Array.isArray(value)) return false;
-  const isBytes = ArrayBuffer.isView(value) || types.isAnyArrayBuffer(value);
-  return !isBytes && !types.isDate(value) && !types.isBoxedPrimitive(value) && lostType(value) === undefined;
-}
-
-/**
- * What messages call a value that should be another.
- *
- * @param {unknown} value
- */
-export function kindOf(value) {
-  if (value === null || value === undefined) return String(value);
-  if (Array.isArray(value)) return "a list";
-  if (typeof value !== "object") return `a ${typeof value}`;
-  return isPlain(value) ? "an object" : `a ${value.constructor?.name || "object"}`;
 }
 
 /**

@@ -25,7 +25,7 @@ test("plain data is written as JSON.stringify does", () => {
     numbers: [0, -0, 1.5, -1e-7, 1e300, Number.MAX_SAFE_INTEGER],
     flags: [true, false, null],
     gone: undefined,
-    list: [undefined, [], {}],
+    list: [undefined, [], {}, new Array(2)],
     nested: { a: { b: [{ gone: undefined, c: 1 }] }, "a b": 1, "": 2 },
     url: new URL("http://x/"),
     made: new (class {
@@ -161,6 +161,7 @@ test("undefined in a filter is refused, wherever it is", () => {
     [{ a: { $in: [1, undefined] } }, "filter.a.$in[1]"],
     [{ $and: [{}, { $not: { x: { $gt: undefined } } }] }, "filter.$and[1].$not.x.$gt"],
     [{ $or: [undefined] }, "filter.$or[0]"],
+    [{ $or: new Array(1) }, "filter.$or[0]"],
     [{ $not: undefined }, "filter.$not"],
     [{ a: { toJSON: () => undefined } }, "filter.a"],
   ]);
@@ -196,6 +197,7 @@ test("statements carry their parameters as a list, by name, or have none", () =>
 test("what is wrong with a statement is told by its path", () => {
   const gap = "is undefined; pass null for NULL";
   refused(() => statementJson("S", [1, undefined]), "INVALID_QUERY", `params[1] ${gap}`);
+  refused(() => statementJson("S", new Array(2)), "INVALID_QUERY", `params[0] ${gap}`);
   refused(() => statementJson("S", { a: undefined }), "INVALID_QUERY", `params.a ${gap}`);
   refused(() => statementJson("S", "x"), "INVALID_QUERY", "params must be a list or an object, not a string");
   refused(
@@ -205,6 +207,7 @@ test("what is wrong with a statement is told by its path", () => {
   );
   refused(() => statementJson(7, []), "INVALID_QUERY", "sql must be a string, not a number");
   refused(() => opsJson({}), "INVALID_QUERY", "batch takes a list of statements, not an object");
+  refused(() => opsJson(new Array(1)), "INVALID_QUERY", "batch[0] must be {sql, params}, not undefined");
   refused(() => opsJson(["S"]), "INVALID_QUERY", "batch[0] must be {sql, params}, not a string", { op: 0 });
   refused(
     () => opsJson([{ sql: "S" }, { sql: "S", args: [] }]),
