@@ -34,3 +34,11 @@ def host(start: Start) -> Host:
     host = start()
     host.hello()
     return host
+
+
+@pytest.fixture
+def db_host(start: Start) -> Host:
+    """A worker that is offered a database."""
+    host = start()
+    host.hello("db", "batch")
+    return host

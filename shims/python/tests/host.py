@@ -13,6 +13,7 @@ import struct
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,8 @@ DEADLINE = 10.0
 LIMITS = {"maxFrame": 8388608, "maxLogEntry": 16384, "maxLogBytes": 262144}
 
 Message = dict[str, Any]
+# Answers a syscall: a result, an error (`{"code", …}`), or None = not now.
+Database = Callable[[Message], "Message | None"]
 
 
 class Host:
@@ -31,6 +34,8 @@ class Host:
         self.logs: list[Message] = []
         self.notifications: list[Message] = []
         self.strays: list[Message] = []
+        self.syscalls: list[Message] = []
+        self.database: Database = lambda call: None
         self._next_id = 1
         self._rest = b""
         self._read_out: dict[str, str] = {}
@@ -89,11 +94,11 @@ class Host:
 
     # -- calls -----------------------------------------------------------
 
-    def hello(self, **limits: int) -> Message:
+    def hello(self, *capabilities: str, **limits: int) -> Message:
         """Does the handshake; returns what the worker said of itself."""
         hello = self.receive()
         reply = {"protocolVersion": 1, "session": "s", "limits": {**LIMITS, **limits}}
-        reply["capabilities"] = {}
+        reply["capabilities"] = {name: {} for name in capabilities}
         self.send({"jsonrpc": "2.0", "id": hello["id"], "result": reply})
         return hello
 
@@ -108,12 +113,32 @@ class Host:
             message = self.receive()
             if message.get("method") == "log":
                 self.logs.append(message["params"])
+            elif "method" in message and "id" in message:
+                self._serve(message)
             elif "method" in message:
                 self.notifications.append(message)
             elif message["id"] in ids:
                 return message
             else:
                 self.strays.append(message)
+
+    def syscall(self) -> Message:
+        """The next message, which must be a syscall; nobody answers it."""
+        message = self.receive()
+        assert "method" in message, message
+        assert "id" in message, message
+        self.syscalls.append(message)
+        return message
+
+    def reply(self, call: Message, answer: Message) -> None:
+        """Answers a syscall; an `answer` with a code is an error."""
+        self.send(reply(call["id"], answer))
+
+    def _serve(self, call: Message) -> None:
+        self.syscalls.append(call)
+        answer = self.database(call)
+        if answer is not None:
+            self.reply(call, answer)
 
     def call(self, method: str, params: object = None) -> Message:
         return self.answer(self.start_call(method, params))
@@ -213,6 +238,11 @@ def frame(message: object) -> bytes:
 
 def request(id: object, method: str, params: object) -> Message:
     return {"jsonrpc": "2.0", "id": id, "method": method, "params": params}
+
+
+def reply(id: int, answer: Message) -> Message:
+    kind = "error" if "code" in answer else "result"
+    return {"jsonrpc": "2.0", "id": id, kind: answer}
 
 
 def cancel(id: int) -> Message:

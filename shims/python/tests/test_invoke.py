@@ -159,17 +159,6 @@ def test_env_is_read_only_and_no_part_of_the_process(host: Host) -> None:
     assert host.output() == [{"A": "1"}, []]
 
 
-def test_there_is_no_database_yet(host: Host) -> None:
-    host.load(
-        "def handler(ctx):\n    assert repr(ctx.db)\n"
-        "    return eval(ctx.input['use'], {'ctx': ctx})\n"
-    )
-    for use in ("ctx.db.posts.list()", "ctx.db['posts']", "ctx.db.query('')"):
-        error = host.error({"use": use})
-        assert error["data"]["code"] == "UNAVAILABLE"
-        assert error["message"] == "the host offers no database"
-
-
 @pytest.mark.parametrize(
     "source",
     [

@@ -10,8 +10,28 @@
 The rest of the package is the worker that runs them.
 """
 
-from .context import Auth, Context, Function, Request
-from .errors import Error
+from .collection import AsyncCollection, Collection
+from .context import AsyncContext, Auth, Context, Function, Request
+from .db import DB, AsyncDB, Statement
+from .errors import DatabaseError, Error
 from .log import Log
+from .params import Document, Page, Written
 
-__all__ = ["Auth", "Context", "Error", "Function", "Log", "Request"]
+__all__ = [
+    "DB",
+    "AsyncCollection",
+    "AsyncContext",
+    "AsyncDB",
+    "Auth",
+    "Collection",
+    "Context",
+    "DatabaseError",
+    "Document",
+    "Error",
+    "Function",
+    "Log",
+    "Page",
+    "Request",
+    "Statement",
+    "Written",
+]

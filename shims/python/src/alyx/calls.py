@@ -11,6 +11,7 @@ from . import codec
 from .context import Invocation, Served
 from .errors import BadRequest, thrown, wire_error
 from .peer import error_frame
+from .syscalls import cancelled, ended
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -48,6 +49,8 @@ class Calls:
         if invocation is None or invocation.cancelled:
             return None
         invocation.cancelled = True
+        if invocation.session is not None:
+            invocation.session.refuse_waiting(cancelled)
         return invocation
 
     def ids(self) -> list[int]:
@@ -109,6 +112,9 @@ class Calls:
 
     def _end(self, invocation: Invocation, answer: bytes) -> None:
         invocation.end()
+        if invocation.session is not None:
+            invocation.session.refuse_waiting(ended)
+            invocation.session = None  # which leads to us: a circle otherwise
         del self._in_flight[invocation.id]
         self._peer.push(answer)
         if self._somebody_waits and not self._in_flight:

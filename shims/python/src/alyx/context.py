@@ -8,13 +8,15 @@ from __future__ import annotations
 from contextvars import ContextVar
 from time import time
 
-from .db import Database
+from .db import DB, AsyncDB
 from .log import Journal, Limits, Log
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any, NoReturn
+
+    from .syscalls import Session, Syscalls
 
 DEFAULT_DEADLINE_MS = 30_000
 
@@ -44,7 +46,7 @@ class Function:
 class Served:
     """One function revision that is ready to be called."""
 
-    __slots__ = ("add", "env", "function", "handler", "schema")
+    __slots__ = ("add", "env", "function", "handler", "schema", "syscalls")
 
     def __init__(
         self,
@@ -53,6 +55,7 @@ class Served:
         env: Frozen,
         schema: dict[str, Any] | None,
         add: Callable[[Invocation], None],
+        syscalls: Syscalls,
     ) -> None:
         self.function = function
         self.handler = handler
@@ -60,6 +63,7 @@ class Served:
         self.schema = schema
         # Takes an invocation to where this handler runs.
         self.add = add
+        self.syscalls = syscalls
 
 
 class Auth(dict[str, "Any"]):
@@ -136,7 +140,7 @@ current: ContextVar[Speaker | None] = ContextVar("alyx_speaker", default=None)
 class Invocation(Speaker):
     """One call of one function, from its request to its answer."""
 
-    __slots__ = ("begun", "cancelled", "params", "served", "task")
+    __slots__ = ("begun", "cancelled", "params", "served", "session", "task")
 
     id: int
 
@@ -152,15 +156,29 @@ class Invocation(Speaker):
         self.served = served
         self.params = params
         self.cancelled = False
+        # Its calls to the host, once there are some.
+        self.session: Session | None = None
         # The asyncio task of an `async def` handler, and whether it runs yet.
         self.task: Any = None
         self.begun = False
 
 
 class Context:
-    """What a handler gets: `def handler(ctx: alyx.Context)`."""
+    """What a handler gets: `def handler(ctx: alyx.Context)`.
 
-    __slots__ = ("_invocation", "_log", "_request", "auth", "deadline", "input")
+    For `async def` handlers see AsyncContext.
+    """
+
+    __slots__ = (
+        "_async_db",
+        "_db",
+        "_invocation",
+        "_log",
+        "_request",
+        "auth",
+        "deadline",
+        "input",
+    )
 
     def __init__(self, invocation: Invocation) -> None:
         params = invocation.params
@@ -169,6 +187,8 @@ class Context:
         self._invocation = invocation
         self._log: Log | None = None
         self._request: Request | None = None
+        self._db: DB | None = None
+        self._async_db: AsyncDB | None = None
         # The body of the request, always a dict.
         self.input: dict[str, Any] = params.get("input", {})
         # The signed-in user, or None.
@@ -204,6 +224,31 @@ class Context:
         return self._request
 
     @property
-    def db(self) -> Database:
-        """The database client."""
-        return Database()
+    def db(self) -> DB:
+        """The database client: its methods block, or are awaited in `async def`."""
+        syscalls = self._invocation.served.syscalls
+        # Not asked of the handler: a decorator may hide an `async def`, and what
+        # asyncio.to_thread runs has to block.
+        if syscalls.loop.is_here():
+            return self._get_async_db()  # type: ignore[return-value]
+        if self._db is None:
+            self._db = DB(syscalls.session(self._invocation, self.deadline))
+        return self._db
+
+    def _get_async_db(self) -> AsyncDB:
+        if self._async_db is None:
+            syscalls = self._invocation.served.syscalls
+            self._async_db = AsyncDB(syscalls.session(self._invocation, self.deadline))
+        return self._async_db
+
+
+class AsyncContext(Context):
+    """What an `async def` handler gets: the same, but that ctx.db is awaited."""
+
+    __slots__ = ()
+
+    if TYPE_CHECKING:
+
+        @property
+        def db(self) -> AsyncDB:  # type: ignore[override]
+            """The database client: `await ctx.db.posts.get(id)`."""

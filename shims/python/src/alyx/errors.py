@@ -35,7 +35,9 @@ NUMBERS = {
     "OVERLOADED": -32026,
     "RESULT_NOT_SERIALIZABLE": -32027,
     "FRAME_TOO_LARGE": -32028,
+    "INVOCATION_ENDED": -32029,
 }
+_NAMES = {number: name for name, number in NUMBERS.items()}
 
 
 class Error(Exception):
@@ -64,6 +66,60 @@ class Error(Exception):
 
     def __str__(self) -> str:
         return self.message or self.code
+
+
+class DatabaseError(Error):
+    """What ctx.db raises: `error.code`, `error.message`, `error.field`.
+
+    >>> except alyx.DatabaseError as error:
+    ...     if error.code == "UNIQUE_VIOLATION": ...
+
+    More of what the host said, such as `collection` or a batch's `op`, is in
+    `error.fields` and can be read as an attribute.
+    """
+
+    def __init__(
+        self,
+        code: str | int,
+        message: str = "",
+        /,
+        *,
+        status: int | None = None,
+        retryable: bool = False,
+        **fields: Any,
+    ) -> None:
+        super().__init__(code, message, status=status, **fields)
+        # The same call may succeed a little later.
+        self.retryable = retryable
+
+    @property
+    def field(self) -> str | None:
+        """The field it is about, if it is about one."""
+        return self.fields.get("field")
+
+    def __getattr__(self, name: str) -> Any:
+        fields = self.__dict__.get("fields", {})
+        if name in fields:
+            return fields[name]
+        raise AttributeError(f"this database error has no '{name}'")
+
+    @classmethod
+    def from_wire(cls, error: Any) -> DatabaseError:
+        """An error answer of the host; whatever is missing has a default."""
+        error = error if isinstance(error, dict) else {}
+        data = error.get("data")
+        data = data if isinstance(data, dict) else {}
+        details = data.get("details")
+        details = dict(details) if isinstance(details, dict) else {}
+        status = details.pop("status", None)
+        details.pop("retryable", None)
+        return cls(
+            data.get("code") or _NAMES.get(error.get("code"), "INTERNAL_ERROR"),
+            str(error.get("message") or ""),
+            status=status if type(status) is int else None,
+            retryable=data.get("retryable") is True,
+            **details,
+        )
 
 
 class BadRequest(Exception):
@@ -178,12 +234,13 @@ def cut(text: str, limit: int, lost: int = 0) -> str:
 
 
 def stack_of(error: BaseException) -> str:
-    """The traceback from the user's first frame on; its end when it is long."""
+    """The traceback from the user's first frame to the last; its end if it is long."""
     import traceback  # 4 ms of start that only a failure has to pay
 
     try:
+        trace = _outside_shim(error.__traceback__)
         lines = traceback.format_exception(
-            type(error), error, _outside_shim(error.__traceback__)
+            type(error), error, trace, _frames_before_shim(trace)
         )
         stack = "".join(lines).rstrip("\n")
     except Exception:  # a hostile __str__, a source file that is no text
@@ -207,3 +264,14 @@ def _outside_shim(trace: TracebackType | None) -> TracebackType | None:
     while trace is not None and is_shim_file(trace.tb_frame.f_code.co_filename):
         trace = trace.tb_next
     return trace
+
+
+def _frames_before_shim(trace: TracebackType | None) -> int | None:
+    """Where to stop when the end is ours, as in every error of ctx.db."""
+    last = count = 0
+    while trace is not None:
+        count += 1
+        if not is_shim_file(trace.tb_frame.f_code.co_filename):
+            last = count
+        trace = trace.tb_next
+    return last if last < count else None

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from .log import Limits
+    from .syscalls import Terms
 
 VERSION = "0.1.0"
 PROTOCOL_VERSION = 1
@@ -23,12 +24,16 @@ DEFAULT_MAX_FRAME = 8 * 1024 * 1024
 HELLO_DEADLINE = 5.0
 
 
-def shake_hands(peer: Peer, token: str, concurrency: int, limits: Limits) -> str:
-    """Opens `peer` and fills in `limits`; returns what went wrong, if anything."""
+def shake_hands(
+    peer: Peer, token: str, concurrency: int, limits: Limits, terms: Terms
+) -> str:
+    """Opens `peer`, fills in what the host said; returns what went wrong if it did."""
     answered = threading.Event()
     problem = f"no answer to hello in {HELLO_DEADLINE:.0f} s"
 
-    def on_reply(result: dict[str, Any], error: dict[str, Any] | None) -> None:
+    def on_reply(
+        result: dict[str, Any], error: dict[str, Any] | None, payload: bytes
+    ) -> None:
         # Runs where frames are read: a `load` may be next in the same read.
         nonlocal problem
         version = result.get("protocolVersion", PROTOCOL_VERSION)
@@ -37,7 +42,7 @@ def shake_hands(peer: Peer, token: str, concurrency: int, limits: Limits) -> str
         elif version != PROTOCOL_VERSION:
             problem = f"the host wants version {version}, not {PROTOCOL_VERSION}"
         else:
-            problem = _accept(peer, limits, result.get("limits", {}))
+            problem = _accept(peer, limits, terms, result)
         answered.set()
 
     peer.call("hello", _introduction(token, concurrency), on_reply)
@@ -45,13 +50,20 @@ def shake_hands(peer: Peer, token: str, concurrency: int, limits: Limits) -> str
     return problem
 
 
-def _accept(peer: Peer, limits: Limits, offered: Any) -> str:
+def _accept(peer: Peer, limits: Limits, terms: Terms, result: dict[str, Any]) -> str:
+    offered, capabilities = result.get("limits", {}), result.get("capabilities")
     try:
+        terms.calls = max(1, int(offered.get("maxCalls", terms.calls)))
+        terms.calls_per_invocation = max(
+            1, int(offered.get("maxCallsPerInvocation", terms.calls_per_invocation))
+        )
         limits.entry = int(offered.get("maxLogEntry", limits.entry))
         limits.total = int(offered.get("maxLogBytes", limits.total))
         max_frame = int(offered.get("maxFrame", DEFAULT_MAX_FRAME))
     except (AttributeError, TypeError, ValueError):
         return "the limits in the answer to hello are no numbers"
+    if isinstance(capabilities, dict):
+        terms.capabilities = frozenset(capabilities)
     peer.open(min(max_frame, MAX_FRAME))
     return ""
 

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     Params = dict[str, Any]
     Request = Callable[[int, Params], None]
     Notification = Callable[[Params], None]
-    OnReply = Callable[[dict[str, Any], "dict[str, Any] | None"], None]
+    # Result, error, and the payload that they were read from.
+    OnReply = Callable[[dict[str, Any], "dict[str, Any] | None", bytes], None]
     Write = Callable[[bytes], None]
 
 MAX_ID = 2**53 - 1
@@ -112,7 +113,7 @@ class Peer:
         """Tells those who wait for an answer that none will come."""
         gone = wire_error("INTERNAL_ERROR", "the host closed the connection")
         while self._pending:
-            self._pending.popitem()[1]({}, gone)
+            self._pending.popitem()[1]({}, gone, b"")
 
     def _receive(self, payload: bytes | None) -> None:
         if payload is None:
@@ -130,7 +131,7 @@ class Peer:
         elif "method" in message:
             self._receive_call(message)
         elif message.keys() & {"id", "result", "error"}:
-            self._receive_reply(message)
+            self._receive_reply(message, payload)
         else:
             self._fail(None, "INVALID_REQUEST", "no method, and no answer either")
 
@@ -169,21 +170,31 @@ class Peer:
             except Exception as error:
                 self._fail(id, "INTERNAL_ERROR", f"'{method}' failed: {error!r}")
 
-    def _receive_reply(self, message: dict[str, Any]) -> None:
+    def _receive_reply(self, message: dict[str, Any], payload: bytes) -> None:
         id = message.get("id")
         on_reply = self._pending.pop(id, None) if type(id) is int else None
         if on_reply is not None:  # nobody answers a response, not even a stray one
             result = message.get("result")
-            on_reply(result if type(result) is dict else {}, message.get("error"))
+            result = result if type(result) is dict else {}
+            on_reply(result, message.get("error"), payload)
 
     # -- calling ---------------------------------------------------------
 
-    def call(self, method: str, params: Params, on_reply: OnReply) -> None:
-        """Sends a request; `on_reply(result, error)` runs in the reading thread."""
+    def request(self, method: str, params: str) -> tuple[int, bytes]:
+        """Id and frame of a request, to be sent later; `params` is JSON text."""
         id = next(self._ids)
+        call = f'{{"jsonrpc":"2.0","id":{id},"method":"{method}","params":{params}}}'
+        return id, codec.frame(call)
+
+    def expect(self, id: int, on_reply: OnReply) -> None:
+        """Before a request is sent: `on_reply` runs in the reading thread."""
         self._pending[id] = on_reply
-        call = {"jsonrpc": "2.0", "id": id, "method": method, "params": params}
-        self.send(codec.frame(codec.encode(call)))
+
+    def call(self, method: str, params: Params, on_reply: OnReply) -> None:
+        """Sends a request."""
+        id, request = self.request(method, codec.encode(params))
+        self.expect(id, on_reply)
+        self.send(request)
 
     def notify(self, method: str, params: Params) -> None:
         """Sends a notification, before anything that is sent later."""

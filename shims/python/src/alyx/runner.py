@@ -11,7 +11,7 @@ from _thread import allocate_lock, get_ident
 from collections import deque
 from contextvars import Context as Variables
 
-from .context import Context, Invocation, current
+from .context import AsyncContext, Context, Invocation, current
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -90,6 +90,10 @@ class Threads:
     def hand_over_reading(self, successor: Callable[[], None]) -> None:
         """Somebody else reads after the next burst: `successor` is told when."""
         self._successor = successor
+
+    def sleep(self, answered: Any, seconds: float) -> bool:
+        """Waits in a handler's thread until `answered` is released, or time is up."""
+        return bool(answered.acquire(True, seconds))
 
     def wake(self) -> None:
         """Wakes one thread, unless one is waking already or all are busy."""
@@ -246,6 +250,28 @@ class Loop:
         if self._loop is not None:
             self._loop.call_soon_threadsafe(self._cancel, invocation)
 
+    def is_here(self) -> bool:
+        """Whether the calling thread is the loop's."""
+        return get_ident() == self._thread
+
+    def future(self) -> asyncio.Future[None]:
+        """For a task to wait on; see `resolve`."""
+        return self.start().create_future()
+
+    def resolve(self, future: asyncio.Future[None]) -> None:
+        """Lets go on who waits, from any thread."""
+        if get_ident() == self._thread:
+            if not future.done():
+                future.set_result(None)
+        else:
+            self.start().call_soon_threadsafe(self.resolve, future)
+
+    def flush_soon(self) -> None:
+        """One write for all that is pushed in this turn of the loop."""
+        if not self._flushing:
+            self._flushing = True
+            self._call_soon(self._flush)
+
     def _cancel(self, invocation: Invocation) -> None:
         # A task that is cancelled before its first step never enters `_call`,
         # so nobody would answer; `_call` looks at `cancelled` itself.
@@ -277,7 +303,7 @@ class Loop:
         else:
             try:
                 if awaitable is None:
-                    awaitable = invocation.served.handler(Context(invocation))
+                    awaitable = invocation.served.handler(AsyncContext(invocation))
                 output = await awaitable
             except BaseException as error:
                 self._finish.raised(invocation, error)
@@ -286,10 +312,7 @@ class Loop:
         # The task's own variables lead to the invocation: a circle otherwise,
         # for the garbage collector to find.
         invocation.task = None
-        # One write for all the calls that end in this turn of the loop.
-        if not self._flushing:
-            self._flushing = True
-            self._call_soon(self._flush)
+        self.flush_soon()
 
     def _flush(self) -> None:
         self._flushing = False

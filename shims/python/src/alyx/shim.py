@@ -18,6 +18,7 @@ from .handshake import shake_hands
 from .log import Journal, Limits
 from .peer import Peer, complain
 from .runner import THREADS, Loop, Threads
+from .syscalls import Syscalls, Terms
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -46,6 +47,8 @@ class Shim:
         self._calls = Calls(peer, self._limits, CONCURRENCY)
         self._loop = Loop(self._calls, self._late_failure)
         self._threads = Threads(self._calls, self._loop, self._read, self._set_pace)
+        self._terms = Terms()
+        self._syscalls = Syscalls(peer, self._terms, self._threads, self._loop)
         self._loop_reads = False
         self._has_threads = False
         self._served: dict[tuple[str, str], Served] = {}
@@ -69,7 +72,9 @@ class Shim:
     def run(self) -> None:
         """Serves in other threads; this one, the main thread, loads code."""
         self._threads.wake()
-        problem = shake_hands(self._peer, self._token, CONCURRENCY, self._limits)
+        problem = shake_hands(
+            self._peer, self._token, CONCURRENCY, self._limits, self._terms
+        )
         if problem:
             complain(problem)
             self._leave(1)
@@ -171,6 +176,7 @@ class Shim:
                 env,
                 loaded.schema,
                 self._prepare(loaded.is_async),
+                self._syscalls,
             )
         schema = self._served[key].schema
         self._peer.respond(id, {} if schema is None else {"schema": schema})
