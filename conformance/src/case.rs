@@ -3,9 +3,12 @@
 //! Knows nothing of processes or sockets; `player` does what the steps say. The format is
 //! described for authors in `README.md`.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::generated::with_generated;
 use crate::step::Step;
 use crate::transport::Transport;
 
@@ -104,6 +107,9 @@ pub struct Hello {
     /// The steps answer `hello` themselves.
     #[serde(default)]
     pub manual: bool,
+    /// Capabilities that the host lists.
+    #[serde(default)]
+    pub offers: Vec<String>,
     /// Members of the answer that replace the usual ones; `limits` is merged member by member.
     #[serde(default)]
     pub result: Option<Value>,
@@ -163,10 +169,38 @@ impl Case {
         for (index, step) in self.steps.iter().enumerate() {
             step.check().map_err(|e| format!("step {}: {e}", index + 1))?;
         }
-        for script in &self.host {
-            script.params.iter().try_for_each(crate::matcher::check_pattern)?;
-        }
+        self.host.iter().try_for_each(|script| self.check_script(script))?;
+        self.check_replies()?;
         Ok(self)
+    }
+
+    fn check_script(&self, script: &Script) -> Result<(), String> {
+        let wrong = |why: String| format!("`host` on {}: {why}", script.on);
+        let capability = crate::schema_check::capability_of(&script.on);
+        if let Some(name) = capability.filter(|name| !self.hello.offers.iter().any(|o| o == name)) {
+            return Err(wrong(format!("`hello: {{offers: [{name}]}}` is missing")));
+        }
+        let check = |pattern| crate::matcher::check_pattern(&with_generated(pattern));
+        script.params.iter().try_for_each(check).map_err(wrong)?;
+        crate::answers::check(&script.template()).map_err(wrong)
+    }
+
+    /// Every `reply` is to something that an earlier step has gathered.
+    fn check_replies(&self) -> Result<(), String> {
+        let mut names = BTreeSet::new();
+        for (index, step) in self.steps.iter().enumerate() {
+            match step {
+                Step::Gather { name, .. } => drop(names.insert(name)),
+                Step::Reply { replies, .. } => {
+                    if let Some(reply) = replies.iter().find(|reply| !names.contains(&reply.to)) {
+                        let to = &reply.to;
+                        return Err(format!("step {}: nothing was gathered as '{to}'", index + 1));
+                    }
+                }
+                _ => {}
+            }
+        }
+        Ok(())
     }
 
     fn short_form(&mut self) -> Result<Option<Vec<Step>>, String> {

@@ -2,6 +2,7 @@
 //!
 //! Knows how the file is written; `runner` uses what it says.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
@@ -27,6 +28,10 @@ pub struct RuntimeConfig {
     /// How long a shim may take to connect.
     #[serde(default)]
     pub start_timeout_ms: Option<u64>,
+    /// Fixtures that are the same function in this language: the name and the one that stands for
+    /// it.
+    #[serde(default)]
+    pub same: BTreeMap<String, String>,
     #[serde(default)]
     pub known_failing: Option<String>,
 }

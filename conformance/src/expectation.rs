@@ -8,12 +8,14 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use crate::answers::answer;
 use crate::failure::Failure;
+use crate::generated::with_generated;
 use crate::inbox::{Address, Received, after};
 use crate::matcher::{compare, compare_exactly};
-use crate::outgoing::with_generated;
+use crate::outgoing::Split;
 use crate::player::{OWN_IDS, Outcome, Player, fail};
-use crate::step::Logs;
+use crate::step::{Logs, Order, Reply};
 
 impl Player<'_> {
     /// The oldest frame with this address, when one comes in time.
@@ -66,6 +68,47 @@ impl Player<'_> {
             (None, None) => return,
         };
         self.played.outputs.push(format!("{id}: {told}"));
+    }
+
+    pub(crate) async fn gather(
+        &mut self,
+        pattern: &Value,
+        count: usize,
+        name: &str,
+        within: Duration,
+    ) -> Outcome {
+        let pattern = with_generated(pattern);
+        let mut requests = Vec::with_capacity(count);
+        while requests.len() < count {
+            let Some(frame) = self.wait(&Address::of(&pattern), within).await else {
+                let why =
+                    format!("{}, after {} of {count}", self.why_nothing(within), requests.len());
+                return Err(Box::new(Failure::missing(&pattern, &why)));
+            };
+            let differences = compare(&pattern, &frame.value);
+            if !differences.is_empty() {
+                return Err(Box::new(Failure::mismatch(&pattern, &frame.value, &differences)));
+            }
+            requests.push(frame.value);
+        }
+        self.gathered.insert(name.to_owned(), requests);
+        Ok(())
+    }
+
+    pub(crate) async fn reply(&mut self, replies: &[Reply], split: &Split) -> Outcome {
+        let mut answers = Vec::new();
+        for reply in replies {
+            let mut requests = self.gathered.get(&reply.to).cloned().unwrap_or_default();
+            if reply.order == Order::Reverse {
+                requests.reverse();
+            }
+            for request in &requests {
+                let answer = answer(&reply.template, request);
+                answers.push(answer.map_err(|e| Box::new(Failure::new(e)))?);
+            }
+        }
+        let sent = self.host.answer(&answers, split).await;
+        sent.map_err(|e| Box::new(Failure::new(e)))
     }
 
     pub(crate) async fn expect_none(&mut self, pattern: &Value, during: Duration) -> Outcome {

@@ -3,7 +3,7 @@
 //! A fixture is a file in the runtime's folder, found by its name. A runtime that compiles has a
 //! `prepare` command; what that prints when it fails stands for the shim's refusal to load.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
@@ -45,27 +45,35 @@ pub enum FixtureError {
 }
 
 impl Fixtures {
-    /// Finds the fixtures called `names` in `root` and prepares them where a command is given.
+    /// Finds the fixtures called `names` in `root` and prepares them where a command is given;
+    /// `same` names for some of them another that stands for it.
     ///
     /// # Errors
     /// [`FixtureError`]; a fixture that fails to compile is none.
     pub async fn collect(
         root: &Path,
         names: &[String],
+        same: &BTreeMap<String, String>,
         prepare: Option<&[String]>,
         folder_for_built: &Path,
     ) -> Result<Self, FixtureError> {
         let named = |source| FixtureError::Folder { folder: root.display().to_string(), source };
         let root = root.canonicalize().map_err(named)?;
         let mut ready = BTreeMap::new();
-        for name in names {
+        let own: BTreeSet<&String> =
+            names.iter().map(|name| same.get(name).unwrap_or(name)).collect();
+        for name in own {
             let source = find(&root, name)?;
             let fixture = match prepare {
-                None => Fixture::Ready(source),
+                None => Fixture::Ready(entry(source)),
                 Some(command) => {
                     prepared(command, name, &root, &source, &folder_for_built.join(name)).await?
                 }
             };
+            ready.insert(name.clone(), fixture);
+        }
+        for (name, other) in same.iter().filter(|(name, _)| names.contains(name)) {
+            let fixture = ready[other].clone();
             ready.insert(name.clone(), fixture);
         }
         Ok(Fixtures { root, ready })
@@ -93,17 +101,23 @@ impl Fixtures {
     }
 }
 
-/// The file whose name without its ending is `name`.
+/// The file whose name without its ending is `name`, or the folder of that name.
 fn find(root: &Path, name: &str) -> Result<PathBuf, FixtureError> {
     let folder = root.display().to_string();
     let entries = std::fs::read_dir(root)
         .map_err(|source| FixtureError::Folder { folder: folder.clone(), source })?;
     let mut found: Vec<PathBuf> = entries
         .filter_map(|entry| Some(entry.ok()?.path()))
-        .filter(|path| path.file_stem().is_some_and(|stem| stem == name) && path.is_file())
+        .filter(|path| path.file_stem().is_some_and(|stem| stem == name))
         .collect();
     found.sort();
     found.into_iter().next().ok_or(FixtureError::Missing { name: name.to_owned(), folder })
+}
+
+/// The file that a shim is told to load: of a folder, the one called `main` or `index`.
+fn entry(source: PathBuf) -> PathBuf {
+    let inside = |name: &str| find(&source, name).ok();
+    if source.is_dir() { inside("main").or(inside("index")).unwrap_or(source) } else { source }
 }
 
 async fn prepared(

@@ -1,10 +1,12 @@
 //! From what a case says it sends to the bytes on the wire.
 //!
-//! Fills in what every message has, so that a case names only what it is about, and makes large
-//! values from a few words. Knows nothing of sockets.
+//! Fills in what every message has, so that a case names only what it is about. Knows nothing of
+//! sockets.
 
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
+
+use crate::generated::spelt_out;
 
 /// The revision a fixture has when the case does not name one.
 pub const REVISION: &str = "r1";
@@ -130,8 +132,9 @@ pub type Locate<'a> = &'a dyn Fn(&str) -> Result<String, String>;
 /// # Errors
 /// An unknown `$word`, or a short form without what it needs.
 pub fn whole(message: &Value, locate: Locate<'_>) -> Result<Value, String> {
-    let Value::Object(members) = plain(message, locate)? else {
-        return plain(message, locate);
+    let members = match plain(message, locate)? {
+        Value::Object(members) => members,
+        other => return Ok(other),
     };
     let mut message = match members.iter().next() {
         Some((verb, argument)) if members.len() == 1 => short_form(verb, argument, locate)?,
@@ -205,61 +208,12 @@ fn object(value: Value) -> Map<String, Value> {
     if let Value::Object(members) = value { members } else { Map::new() }
 }
 
-/// Values as they are sent: generators run, `$file:` resolved, `$$` back to `$`.
+/// Values as they are sent, with `$file:NAME` made a path.
 fn plain(value: &Value, locate: Locate<'_>) -> Result<Value, String> {
-    if let Some(generated) = generate(value) {
-        return Ok(generated);
-    }
-    let name = |key: &str| match key.strip_prefix('$') {
-        Some(rest) if rest.starts_with('$') => Ok(rest.to_owned()),
-        Some(_) => Err(format!("no word '{key}' in what is sent; write '${key}' for the text")),
-        None => Ok(key.to_owned()),
-    };
-    Ok(match value {
-        Value::String(text) => match text.strip_prefix("$file:") {
-            Some(fixture) => locate(fixture)?.into(),
-            None => name(text)?.into(),
-        },
-        Value::Array(items) => {
-            items.iter().map(|item| plain(item, locate)).collect::<Result<_, _>>()?
-        }
-        Value::Object(members) => members
-            .iter()
-            .map(|(key, value)| Ok((name(key)?, plain(value, locate)?)))
-            .collect::<Result<Map<_, _>, String>>()?
-            .into(),
-        other => other.clone(),
+    spelt_out(value, &|value| {
+        let fixture = value.as_str()?.strip_prefix("$file:")?;
+        Some(locate(fixture).map(Value::from))
     })
-}
-
-/// `$text: [s, n]` is s n times; `$list: [v, n]` is n times v; `$nest: [n, v]` is v in n arrays.
-fn generate(value: &Value) -> Option<Value> {
-    let members = value.as_object().filter(|members| members.len() == 1)?;
-    let (word, argument) = members.iter().next()?;
-    let (first, second) = (argument.get(0)?, argument.get(1)?);
-    match word.as_str() {
-        "$text" => Some(first.as_str()?.repeat(usize::try_from(second.as_u64()?).ok()?).into()),
-        "$list" => Some(vec![first.clone(); usize::try_from(second.as_u64()?).ok()?].into()),
-        "$nest" => Some((0..first.as_u64()?).fold(second.clone(), |inner, _| json!([inner]))),
-        _ => None,
-    }
-}
-
-/// A pattern with its generators run.
-#[must_use]
-pub fn with_generated(pattern: &Value) -> Value {
-    if let Some(generated) = generate(pattern) {
-        return generated;
-    }
-    match pattern {
-        Value::Array(items) => items.iter().map(with_generated).collect(),
-        Value::Object(members) => members
-            .iter()
-            .map(|(k, v)| (k.clone(), with_generated(v)))
-            .collect::<Map<_, _>>()
-            .into(),
-        other => other.clone(),
-    }
 }
 
 #[cfg(test)]

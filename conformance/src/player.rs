@@ -2,6 +2,7 @@
 //!
 //! Knows nothing of other cases, of reports or of known failures.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -65,6 +66,7 @@ pub async fn play(
         fixtures,
         hello: Value::Null,
         next_id: OWN_IDS,
+        gathered: BTreeMap::new(),
         over: false,
         played: Played::default(),
     };
@@ -94,6 +96,8 @@ pub(crate) struct Player<'a> {
     fixtures: &'a Fixtures,
     hello: Value,
     next_id: u64,
+    /// Requests of the shim that steps have gathered and may answer.
+    pub(crate) gathered: BTreeMap<String, Vec<Value>>,
     /// The stream or the process has ended on purpose: nothing more is asked of the shim.
     pub(crate) over: bool,
     pub(crate) played: Played,
@@ -144,12 +148,18 @@ impl Player<'_> {
     }
 
     async fn answer_hello(&mut self, overrides: Option<&Value>) -> Outcome {
-        let mut answer = json!({"jsonrpc": "2.0", "id": self.hello["id"]});
-        match overrides.and_then(|value| value.get("error")) {
-            Some(error) => answer["error"] = error.clone(),
-            None => answer["result"] = ReferenceHost::hello_result(overrides),
-        }
-        self.host.answer(&answer).await.map_err(|e| Box::new(Failure::new(e)))
+        let id = &self.hello["id"];
+        let sent = match overrides.and_then(|value| value.get("error")) {
+            Some(error) => {
+                let answer = json!({"jsonrpc": "2.0", "id": id, "error": error});
+                self.host.answer(&[answer], &Split::default()).await
+            }
+            None => {
+                let result = ReferenceHost::hello_result(&self.case.hello.offers, overrides);
+                self.host.greet(id, &result).await
+            }
+        };
+        sent.map_err(|e| Box::new(Failure::new(e)))
     }
 
     async fn step(&mut self, step: &Step) -> Outcome {
@@ -158,6 +168,10 @@ impl Player<'_> {
             Step::SendRaw { pieces, split } => self.send_raw(pieces, split).await,
             Step::AnswerHello { result } => self.answer_hello(Some(result)).await,
             Step::Expect { pattern, within } => self.expect(pattern, *within).await,
+            Step::Gather { pattern, count, name, within } => {
+                self.gather(pattern, *count, name, *within).await
+            }
+            Step::Reply { replies, split } => self.reply(replies, split).await,
             Step::ExpectNone { pattern, during } => self.expect_none(pattern, *during).await,
             Step::ExpectLogs { logs, within } => self.expect_logs(logs, *within).await,
             Step::ExpectOrder { ids, within } => self.expect_order(ids, *within).await,

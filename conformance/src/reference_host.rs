@@ -1,4 +1,4 @@
-//! The host that a shim meets here: greets, answers pings and scripted requests, asks.
+//! The host that a shim meets here: greets, asks, and answers what `syscalls` decides.
 //!
 //! One connection to one process. It sends exactly what it is told and judges nothing but the
 //! form of frames; knows nothing of steps.
@@ -8,7 +8,7 @@ use std::time::Duration;
 use alyx_protocol::limits::FRAME_CAP;
 use alyx_protocol::{Decoded, FrameCodec};
 use bytes::BytesMut;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use tokio::io::AsyncWriteExt;
 use tokio::time::{sleep, timeout};
 use tokio_util::codec::Decoder;
@@ -18,6 +18,7 @@ use crate::inbox::{Event, Inbox, Received, after};
 use crate::matcher;
 use crate::outgoing::{Split, frame};
 use crate::starter::{Process, Streams};
+use crate::syscalls::Syscalls;
 use crate::transcript::Transcript;
 use crate::transport::ToShim;
 use crate::wire_check::{self, Ledger};
@@ -36,7 +37,7 @@ pub struct ReferenceHost {
     pub ledger: Ledger,
     pub transcript: Transcript,
     writer: Option<ToShim>,
-    scripts: Vec<Script>,
+    syscalls: Syscalls,
     token: String,
 }
 
@@ -49,21 +50,23 @@ impl ReferenceHost {
             ledger: Ledger::default(),
             transcript: Transcript::default(),
             writer: Some(streams.to_shim),
-            scripts,
+            syscalls: Syscalls::new(scripts),
             token,
         }
     }
 
-    /// The usual answer to `hello`, with `overrides` put over it.
+    /// The usual answer to `hello` with the capabilities `offers`, and `overrides` put over it.
     #[must_use]
-    pub fn hello_result(overrides: Option<&Value>) -> Value {
+    pub fn hello_result(offers: &[String], overrides: Option<&Value>) -> Value {
+        let yes = |name: &String| (name.clone(), json!({}));
+        let capabilities: Map<String, Value> = offers.iter().map(yes).collect();
         let mut result = json!({
             "protocolVersion": 1,
             "session": "s-conformance",
             "host": {"name": "alyx-conformance", "version": env!("CARGO_PKG_VERSION")},
             "limits": alyx_protocol::Limits::default(),
             "heartbeat": {"intervalMs": 5000, "timeoutMs": 15000},
-            "capabilities": {},
+            "capabilities": capabilities,
         });
         for (name, value) in overrides.and_then(Value::as_object).into_iter().flatten() {
             match (name.as_str(), value) {
@@ -95,18 +98,34 @@ impl ReferenceHost {
             self.transcript.sent(&text);
             bytes.extend(frame(text.as_bytes()));
             self.ledger.sent(message);
+            self.syscalls.sent(message);
         }
         self.write(&bytes, split).await
     }
 
-    /// Sends one answer of the host.
+    /// Sends answers of the host to requests of the shim, in one write.
     ///
     /// # Errors
     /// Why the bytes could not be written.
-    pub async fn answer(&mut self, answer: &Value) -> Result<(), String> {
-        let text = answer.to_string();
-        self.transcript.sent(&text);
-        self.write(&frame(text.as_bytes()), &Split::default()).await
+    pub async fn answer(&mut self, answers: &[Value], split: &Split) -> Result<(), String> {
+        let mut bytes = Vec::new();
+        for answer in answers {
+            let text = answer.to_string();
+            self.transcript.sent(&text);
+            bytes.extend(frame(text.as_bytes()));
+            self.syscalls.sent(answer);
+        }
+        self.write(&bytes, split).await
+    }
+
+    /// Answers `hello` with this result.
+    ///
+    /// # Errors
+    /// Why the bytes could not be written.
+    pub async fn greet(&mut self, id: &Value, result: &Value) -> Result<(), String> {
+        self.syscalls.greeted(result);
+        let answer = json!({"jsonrpc": "2.0", "id": id, "result": result});
+        self.answer(&[answer], &Split::default()).await
     }
 
     /// Writes bytes as they are, and finds out which requests they hold.
@@ -120,6 +139,7 @@ impl ReferenceHost {
         while let Ok(Some(Decoded::Frame(payload))) = codec.decode(&mut buffer) {
             if let Ok((message, _)) = wire_check::parse(&payload) {
                 self.ledger.sent(&message);
+                self.syscalls.sent(&message);
             }
         }
         self.write(bytes, split).await
@@ -182,32 +202,17 @@ impl ReferenceHost {
     async fn take_in(&mut self, frame: Received) {
         self.transcript.received(&frame.text);
         self.ledger.received(&frame.value, &frame.text);
-        match self.scripted(&frame.value) {
+        let verdict = self.syscalls.received(&frame.value);
+        if let Some(finding) = verdict.finding {
+            self.ledger.finding(format!("{finding}: {}", matcher::shown(&frame.value)));
+        }
+        match verdict.answer {
             Some(answer) => {
                 // A shim that is gone by now shows in the steps.
-                let _ = self.answer(&answer).await;
+                let _ = self.answer(&[answer], &Split::default()).await;
             }
             None => self.inbox.keep(frame),
         }
-    }
-
-    fn scripted(&self, message: &Value) -> Option<Value> {
-        let method = message.get("method")?.as_str()?;
-        let id = message.get("id")?;
-        if method == "ping" {
-            return Some(json!({"jsonrpc": "2.0", "id": id, "result": {}}));
-        }
-        let none = json!({});
-        let params = message.get("params").unwrap_or(&none);
-        let script = self.scripts.iter().find(|script| {
-            let fits = |pattern| matcher::compare(pattern, params).is_empty();
-            script.on == method && script.params.as_ref().is_none_or(fits)
-        })?;
-        let reply = script.reply.clone().unwrap_or_else(|| json!({}));
-        Some(match &script.error {
-            Some(error) => json!({"jsonrpc": "2.0", "id": id, "error": error}),
-            None => json!({"jsonrpc": "2.0", "id": id, "result": reply}),
-        })
     }
 
     /// Ends the host's direction of the stream; the shim sees the end of its input.

@@ -20,6 +20,7 @@ struct Schemas {
 
 struct Method {
     from_shim: bool,
+    capability: Option<String>,
     params: Validator,
     result: Option<Validator>,
 }
@@ -41,6 +42,7 @@ fn method(root: &Value, about: &Value) -> Method {
     let from = about["from"].as_array().is_some_and(|all| all.contains(&json!("shim")));
     Method {
         from_shim: from,
+        capability: part("capability").map(str::to_owned),
         params: compiled(root, part("params").unwrap_or("#/$defs/envelope")),
         result: part("result").map(|place| compiled(root, place)),
     }
@@ -50,6 +52,12 @@ fn compiled(root: &Value, place: &str) -> Validator {
     let mut schema = root.clone();
     schema["$ref"] = place.into();
     jsonschema::draft202012::new(&schema).expect("schema.json is a JSON Schema")
+}
+
+/// The capability without which a method is not served.
+#[must_use]
+pub fn capability_of(method: &str) -> Option<&'static str> {
+    schemas().methods.get(method)?.capability.as_deref()
 }
 
 /// What is wrong with a message of a shim; `asked` is the method that an answer answers.
@@ -106,6 +114,8 @@ mod tests {
         assert!(schemas().methods.len() >= 20);
         assert!(schemas().methods["log"].from_shim);
         assert!(schemas().methods["invoke"].result.is_some());
+        assert_eq!(capability_of("db.batch"), Some("batch"));
+        assert_eq!(capability_of("ping"), None);
     }
 
     #[test]

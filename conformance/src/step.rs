@@ -26,6 +26,10 @@ pub enum Step {
     AnswerHello { result: Value },
     /// The next frame with the pattern's id or method must fit the pattern.
     Expect { pattern: Value, within: Duration },
+    /// The next `count` requests of the shim with the pattern's method fit it; kept for a reply.
+    Gather { pattern: Value, count: usize, name: String, within: Duration },
+    /// Answers to gathered requests, all in one write unless split.
+    Reply { replies: Vec<Reply>, split: Split },
     /// No such frame may come.
     ExpectNone { pattern: Value, during: Duration },
     /// The log entries of one invocation, in order, before its answer.
@@ -60,6 +64,26 @@ pub struct Logs {
     pub live: bool,
 }
 
+/// Answers to the requests gathered under one name.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Reply {
+    pub to: String,
+    #[serde(default)]
+    pub order: Order,
+    /// `result` or `error`: one template for them all.
+    #[serde(flatten)]
+    pub template: Map<String, Value>,
+}
+
+/// In which order gathered requests are answered.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Order {
+    #[default]
+    AsAsked,
+    Reverse,
+}
+
 impl TryFrom<Map<String, Value>> for Step {
     type Error = String;
 
@@ -77,6 +101,8 @@ impl TryFrom<Map<String, Value>> for Step {
 struct Modifiers {
     within: Option<u64>,
     during: Option<u64>,
+    count: Option<usize>,
+    name: Option<String>,
     split: Split,
 }
 
@@ -87,17 +113,22 @@ impl Modifiers {
         Ok(Modifiers {
             within: members.remove("within").map(|v| read("within", v)).transpose()?,
             during: members.remove("for").map(|v| read("for", v)).transpose()?,
+            count: members.remove("count").map(|v| read("count", v)).transpose()?,
+            name: members.remove("as").map(|v| read("as", v)).transpose()?,
             split: Split { first, rest },
         })
     }
 
     fn step(self, verb: &str, argument: Value) -> Result<Step, String> {
-        let waits = verb.starts_with("expect") && verb != "expectNone";
+        let waits = (verb.starts_with("expect") && verb != "expectNone") || verb == "gather";
         if self.within.is_some() && !waits {
             return Err(format!("`within` does not belong to `{verb}`"));
         }
         if self.during.is_some() != (verb == "expectNone") {
             return Err("`for: <ms>` belongs to `expectNone`, and only to it".into());
+        }
+        if self.name.is_some() != (verb == "gather") || (self.count.is_some() && verb != "gather") {
+            return Err("`as: NAME` belongs to `gather`, and `count` only to it".into());
         }
         let within = self.within.map_or(PATIENCE, Duration::from_millis);
         let split = self.split;
@@ -112,6 +143,16 @@ impl Modifiers {
             }
             "answerHello" => Step::AnswerHello { result: argument },
             "expect" => Step::Expect { pattern: argument, within },
+            "gather" => Step::Gather {
+                pattern: argument,
+                count: self.count.unwrap_or(1),
+                name: self.name.unwrap_or_default(),
+                within,
+            },
+            "reply" => {
+                let replies = listed(argument).into_iter().map(|v| read("reply", v));
+                Step::Reply { replies: replies.collect::<Result<_, _>>()?, split }
+            }
             "expectNone" => {
                 let during = Duration::from_millis(self.during.unwrap_or_default());
                 Step::ExpectNone { pattern: argument, during }
@@ -167,13 +208,22 @@ impl Step {
                 if !named("id") && !named("method") && pattern != "$any" {
                     return Err("a pattern needs an `id` or a `method` to find its frame by".into());
                 }
-                check_pattern(&crate::outgoing::with_generated(pattern))
+                check_pattern(&crate::generated::with_generated(pattern))
+            }
+            Step::Gather { pattern, .. } => {
+                if pattern.get("method").is_none() {
+                    return Err("`gather` needs the `method` of a request".into());
+                }
+                check_pattern(&crate::generated::with_generated(pattern))
+            }
+            Step::Reply { replies, .. } => {
+                replies.iter().try_for_each(|reply| crate::answers::check(&reply.template))
             }
             Step::ExpectExit { pattern, .. } | Step::ExpectStderr { pattern, .. } => {
                 check_pattern(pattern)
             }
             Step::ExpectLogs { logs, .. } => {
-                check_pattern(&crate::outgoing::with_generated(&logs.entries))?;
+                check_pattern(&crate::generated::with_generated(&logs.entries))?;
                 logs.dropped.iter().try_for_each(check_pattern)
             }
             Step::AnswerHello { .. }
@@ -193,6 +243,10 @@ impl Step {
             Step::AnswerHello { result } => ("answerHello", result.clone()),
             Step::Expect { pattern, .. } => ("expect", pattern.clone()),
             Step::ExpectNone { pattern, .. } => ("expectNone", pattern.clone()),
+            Step::Gather { pattern, .. } => ("gather", pattern.clone()),
+            Step::Reply { replies, .. } => {
+                ("reply to", replies.iter().map(|reply| reply.to.as_str()).collect())
+            }
             Step::ExpectLogs { logs, .. } => ("expectLogs of", json!(logs.inv)),
             Step::ExpectOrder { ids, .. } => ("expectOrder", json!(ids)),
             Step::ExpectClose { .. } => ("expectClose", json!("")),

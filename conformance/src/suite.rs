@@ -10,6 +10,7 @@ use rust_embed::RustEmbed;
 use serde_json::{Value, json};
 
 use crate::case::{Case, LoadSpec};
+use crate::generated::numbered;
 use crate::outgoing::Piece;
 use crate::step::Step;
 
@@ -128,19 +129,6 @@ fn repeated(steps: Vec<Value>) -> Result<Vec<Value>, String> {
         }
     }
     Ok(flat)
-}
-
-fn numbered(value: &Value, i: i64) -> Value {
-    match value {
-        Value::String(text) if text == "$i" => i.into(),
-        Value::String(text) => text.replace("${i}", &i.to_string()).into(),
-        Value::Array(items) => items.iter().map(|item| numbered(item, i)).collect(),
-        Value::Object(members) => {
-            let member = |(name, value): (&String, &Value)| (name.clone(), numbered(value, i));
-            members.iter().map(member).collect::<serde_json::Map<_, _>>().into()
-        }
-        other => other.clone(),
-    }
 }
 
 fn without_doubles(all: Vec<Written>) -> Result<Vec<Written>, SuiteError> {

@@ -136,9 +136,10 @@ async fn plan(
     let folder = args.fixtures.clone().or(config.fixtures.map(PathBuf::from));
     let names = suite::fixtures_of(&cases);
     let fixtures = match folder {
-        Some(folder) => Fixtures::collect(&folder, &names, config.prepare.as_deref(), tmp)
-            .await
-            .map_err(usage)?,
+        Some(folder) => {
+            let prepare = config.prepare.as_deref();
+            Fixtures::collect(&folder, &names, &config.same, prepare, tmp).await.map_err(usage)?
+        }
         None if names.is_empty() => Fixtures::default(),
         None => {
             let needed = names.join(", ");
