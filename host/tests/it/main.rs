@@ -28,3 +28,4 @@ mod cli;
 mod config;
 mod stop;
 mod workers;
+mod guide;

@@ -1,0 +1,71 @@
+//! Hot reloading, the admin page, trying functions out: the part of the guide that is not whole.
+//!
+//! What cannot run yet is listed here with its reason. Each entry has a check that fails when the
+//! feature arrives: then the block is to be run.
+
+use serde_json::json;
+
+use super::blocks::{Block, PAGE, block};
+use super::blog::Person;
+use super::quick_start::{host_with_hello, in_a_shell};
+use crate::harness::Project;
+
+/// Words of the guide that are not true yet, and why.
+const NOT_YET: [(&str, &str); 3] = [
+    (
+        "[INFO] functions/hello.js changed\n[INFO] Function 'hello' reloaded\n",
+        "there is no `alyx dev`: changed functions are served after a restart",
+    ),
+    ("In the admin UI at `/_admin/functions`", "there is no admin page"),
+    (
+        "# View container logs\ndocker logs alyx-node-pool-1\n",
+        "workers are processes, not containers: their output is in the host's log",
+    ),
+];
+
+#[test]
+fn what_is_not_there_yet_stands_in_the_guide() {
+    for (words, why) in NOT_YET {
+        assert!(PAGE.contains(words), "the guide no longer says '{words}' ({why})");
+    }
+}
+
+pub(super) async fn hot_reloading(block: &Block) {
+    assert_eq!((block.language.as_str(), block.text.as_str()), ("", NOT_YET[0].0));
+    let ran = Project::new().run(&["dev", "--help"]).await;
+    assert_eq!(ran.code, Some(2), "`alyx dev` is there; have the test use it: {ran:?}");
+}
+
+#[tokio::test]
+async fn the_admin_page_is_not_there_yet() {
+    let host = host_with_hello().await;
+    let answer = host.get("/_admin/functions").await;
+    assert_eq!(answer.status, 404, "there is a page; have a test look at it: {}", answer.text());
+}
+
+pub(super) async fn local_testing(block: &Block) {
+    let calls = block.text.strip_suffix(NOT_YET[2].0).expect("the block ends with docker's logs");
+    assert_eq!(calls.matches("YOUR_TOKEN").count(), 1);
+    let host = host_with_hello().await;
+    let ada = Person::register(&host, "Ada").await;
+    let said = in_a_shell(&host, &calls.replace("YOUR_TOKEN", &ada.token)).await;
+    assert!(said.starts_with(r#"{"message":"Hello, Test!","timestamp":"#), "{said}");
+    // The placeholder itself is no token.
+    let said = in_a_shell(&host, calls).await;
+    assert!(said.contains(r#""code":"INVALID_TOKEN""#), "{said}");
+}
+
+#[tokio::test]
+async fn containers_are_not_there_yet() {
+    let config = json!({"functions": {"backend": "docker"}});
+    let ran = Project::new().config(config).run(&["serve", "--port", "0"]).await;
+    assert_ne!(ran.code, Some(0), "there are containers; have the test look at their logs");
+    assert!(ran.stderr.contains("this version does not have"), "{ran:?}");
+}
+
+#[test]
+fn the_block_that_is_only_shown_has_no_language() {
+    let bare = super::blocks().iter().filter(|block| block.language.is_empty());
+    let bare: Vec<_> = bare.collect();
+    assert_eq!(bare, [block("Hot Reloading", 0)]);
+}
