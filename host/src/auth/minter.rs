@@ -8,6 +8,7 @@ use std::time::Duration;
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use serde::Serialize;
 use serde_json::Value;
+use uuid::Uuid;
 
 use alyx_protocol::worker::Auth;
 
@@ -79,7 +80,10 @@ impl Minter {
     /// An access token that is valid for `ttl`, rounded up to seconds.
     #[must_use]
     pub fn access_for(&self, auth: &Auth, ttl: Duration) -> String {
+        // Two of the same second are two all the same.
+        let id = Uuid::new_v4().to_string();
         self.sign(&Claims {
+            jti: Some(&id),
             email: auth.email.as_deref(),
             role: Some(&auth.role),
             metadata: Some(&auth.metadata),
