@@ -79,3 +79,49 @@ func echoInput(size int) string {
 	}
 	return text + "]}"
 }
+
+// BenchmarkGet measures ctx.DB: handlers that get one document after the other,
+// from a host that answers at once.
+func BenchmarkGet(b *testing.B) {
+	for _, handlers := range []int{1, 64} {
+		b.Run(fmt.Sprint(handlers), func(b *testing.B) { benchmarkGet(b, handlers) })
+	}
+}
+
+const getAnswer = `{"jsonrpc":"2.0","id":%d,"result":{"doc":{"id":"0190a1b2-0000-7000-8000-000000000001","created_at":"2026-01-24T10:30:00.000Z",` +
+	`"updated_at":"2026-01-24T10:30:00.000Z","title":"Hello","slug":"hello","published":true,"views":12,"tags":["a","b"]}}}`
+
+func benchmarkGet(b *testing.B, handlers int) {
+	h := readyDB(b, 32)
+	each := (b.N + handlers - 1) / handlers
+	b.ResetTimer()
+	before := h.cpu()
+	for range handlers {
+		h.request("invoke", fmt.Sprintf(`{"function":"probe","revision":"r1","deadlineMs":600000,"input":{"op":"gets","turns":%d}}`, each))
+	}
+	var batch []byte
+	for running := handlers; running > 0; {
+		for m, more := h.next(), true; more; {
+			switch {
+			case m.Method == "db.get":
+				start := len(batch)
+				batch = fmt.Appendf(wire.BeginFrame(batch), getAnswer, *m.ID)
+				wire.EndFrame(batch, start)
+			case m.Error != nil:
+				b.Fatal(m.Error)
+			default:
+				running--
+			}
+			select {
+			case m = <-h.frames:
+			default:
+				more = false
+			}
+		}
+		if len(batch) > 0 {
+			h.raw(batch)
+			batch = batch[:0]
+		}
+	}
+	b.ReportMetric(float64((h.cpu()-before).Microseconds())/float64(b.N), "worker-µs/op")
+}

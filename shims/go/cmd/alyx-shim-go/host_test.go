@@ -248,6 +248,18 @@ const helloReply = `{"jsonrpc":"2.0","id":1,"result":{"protocolVersion":1,"sessi
 	`"limits":{"maxFrame":8388608,"maxDepth":128,"maxLogEntry":16384,"maxLogBytes":262144,"maxCalls":256,"maxCallsPerInvocation":32},` +
 	`"heartbeat":{"intervalMs":5000,"timeoutMs":15000},"capabilities":{}}}`
 
+// readyDB is ready with a database, of which calls may be unanswered for one
+// invocation.
+func readyDB(t testing.TB, calls int) *host {
+	t.Helper()
+	h := start(t, viaUnix, shimBinary, "worker")
+	h.next()
+	h.send(fmt.Sprintf(`{"jsonrpc":"2.0","id":1,"result":{"protocolVersion":1,"session":"s","host":{"name":"test","version":"0"},`+
+		`"limits":{"maxCallsPerInvocation":%d},"capabilities":{"batch":{},"db":{}}}}`, calls))
+	h.load()
+	return h
+}
+
 func (h *host) request(method, params string) int64 {
 	h.t.Helper()
 	id := h.nextID

@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"os"
 	"strings"
 	"syscall"
 	"testing"
@@ -108,6 +109,40 @@ func TestLoadFailuresLeaveABlankWorker(t *testing.T) {
 		t.Fatalf("invoke without a function: %+v", m)
 	}
 	h.load()
+}
+
+// A load that takes too long is answered as such, and one that is sent again
+// afterwards as if it were the first.
+func TestALoadHasItsTime(t *testing.T) {
+	binary := buildFunction(t, "slow")
+	h := start(t, viaUnix, shimBinary, "worker")
+	h.hello()
+	load := func(timeoutMs int) int64 {
+		return h.request("load", fmt.Sprintf(`{"function":"slow","revision":"r1","path":%q,"timeoutMs":%d}`, binary, timeoutMs))
+	}
+	first := load(20)
+	m, _ := h.answer(first)
+	if m.Error == nil || m.Error.Data.Code != "LOAD_FAILED" || !strings.Contains(string(m.Error.Data.Details), `"kind":"timeout"`) {
+		t.Fatalf("%s", m.raw)
+	}
+	again := load(20)
+	must(t, os.WriteFile(binary+".go", nil, 0o644))
+	if m, _ := h.answer(again); string(m.Result) != "{}" {
+		t.Fatalf("%s", m.raw)
+	}
+	m, _ = h.answer(h.request("invoke", `{"function":"slow","revision":"r1"}`))
+	if string(m.Result) != `{"output":"loaded"}` {
+		t.Fatalf("%s", m.raw)
+	}
+	must(t, os.Remove(binary+".go"))
+	patient := start(t, viaUnix, shimBinary, "worker")
+	patient.hello()
+	h = patient
+	id := load(8000)
+	must(t, os.WriteFile(binary+".go", nil, 0o644))
+	if m, _ := h.answer(id); string(m.Result) != "{}" {
+		t.Fatalf("%s", m.raw)
+	}
 }
 
 func TestAGoWorkerHoldsOneFunction(t *testing.T) {

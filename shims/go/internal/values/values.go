@@ -103,7 +103,7 @@ func describe(v any) string {
 	if rv := reflect.ValueOf(v); (rv.Kind() == reflect.Map || rv.Kind() == reflect.Pointer) && rv.IsNil() {
 		return fmt.Sprintf("a nil %T", v)
 	}
-	return fmt.Sprintf("a %T", v)
+	return fmt.Sprintf("%T", v)
 }
 
 func appendText(buf []byte, s string, _ int) ([]byte, *Fault) { return wire.AppendString(buf, s), nil }

@@ -101,7 +101,7 @@ func TestWhatCannotBeWrittenIsNamed(t *testing.T) {
 			t.Errorf("%T: got %v, want %s", c.value, fault, c.want)
 		}
 	}
-	for value, want := range map[any]string{nil: "nil", 5: "a int", "x": "a string", int64(1 << 60): "a int64", ptr(blob{}): ""} {
+	for value, want := range map[any]string{nil: "nil", 5: "int", "x": "string", int64(1 << 60): "int64", ptr(blob{}): ""} {
 		_, fault := AppendDocument(nil, value)
 		if got := fmt.Sprint(fault); want == "" && fault != nil || want != "" && got != ": must be a map or a struct, not "+want {
 			t.Errorf("%v: %s", value, got)

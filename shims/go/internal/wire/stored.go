@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"bytes"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -176,9 +177,13 @@ func storedBytes(raw []byte) ([]byte, error) {
 // storedNumber is an int64 for text without fraction and exponent.
 func (d *decoder) storedNumber() any {
 	text := d.b[d.i:skipNumber(d.b, d.i)]
-	if n, err := strconv.ParseInt(string(text), 10, 64); err == nil {
-		d.i += len(text)
-		return n
+	if bytes.ContainsAny(text, ".eE") {
+		return d.number()
 	}
-	return d.number()
+	n, err := strconv.ParseInt(string(text), 10, 64)
+	if err != nil { // a host writes it as $int
+		return d.number()
+	}
+	d.i += len(text)
+	return n
 }

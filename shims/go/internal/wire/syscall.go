@@ -137,16 +137,21 @@ func (p *Peer) settle(m Message) {
 	if r == nil {
 		return
 	}
-	p.slots.free()
-	r.own.free()
 	switch {
 	case m.Err != nil && string(m.Err) != "null":
-		r.settled <- answer{err: DecodeError(m.Err)}
+		p.end(r, answer{err: DecodeError(m.Err)})
 	case m.Result == nil:
-		r.settled <- answer{err: errNoResult}
+		p.end(r, answer{err: errNoResult})
 	default:
-		r.settled <- answer{result: m.Result}
+		p.end(r, answer{result: m.Result})
 	}
+}
+
+// end gives r's places and its answer away, and with the answer r itself.
+func (p *Peer) end(r *Syscall, a answer) {
+	p.slots.free()
+	r.own.free()
+	r.settled <- a
 }
 
 // settleAll tells those who wait that nothing will come any more.
@@ -155,7 +160,7 @@ func (p *Peer) settleAll() {
 	defer p.mu.Unlock()
 	p.stopped = true
 	for id, r := range p.unanswered {
-		r.settled <- answer{err: ErrClosed}
 		delete(p.unanswered, id)
+		p.end(r, answer{err: ErrClosed}) // who waits for its places finds out by taking them
 	}
 }

@@ -31,8 +31,10 @@ func readList(result []byte) (*List, error) {
 	return list, nil
 }
 
+var errNoDoc = errors.New("doc is missing")
+
 func readDocument(result []byte) (doc map[string]any, err error) {
-	err = errors.New("doc is missing")
+	err = errNoDoc
 	for it := wire.MembersOf(result); it.Next(); {
 		if string(it.Name) == "doc" {
 			doc, err = it.StoredDocument()

@@ -14,8 +14,11 @@ type DB struct {
 	inv *shim.Invocation // nil in a Context made by hand
 }
 
-// M is a document, a filter or named parameters, written short.
+// M is a document or a filter, written short.
 type M = map[string]any
+
+// Named are parameters for `:name`, without the colon.
+type Named = M
 
 // Statement is one statement of a batch.
 type Statement struct {

@@ -55,6 +55,9 @@ var all = ops{
 	"plain":   func(*runtime.Context) (any, error) { return nil, errors.New("it broke") },
 	"coded":   coded,
 	"db":      func(ctx *runtime.Context) (any, error) { return ctx.DB.Collection("posts").Get("1") },
+	"gets":    gets,
+	"leave":   leave,
+	"left":    func(*runtime.Context) (any, error) { return []string{<-left, <-left}, nil },
 	"goexit":  func(*runtime.Context) (any, error) { goruntime.Goexit(); return nil, nil },
 	"panic":   func(*runtime.Context) (any, error) { fmt.Print("almost"); panic("the sky fell") },
 	"exit":    func(ctx *runtime.Context) (any, error) { ctx.Log.Info("last words"); os.Exit(7); return nil, nil },
@@ -190,4 +193,50 @@ func coded(ctx *runtime.Context) (any, error) {
 		Code: "VALIDATION_ERROR", Message: "Email is required", Status: 422,
 		Fields: map[string]any{"field": "email", "code": "MINE", "bad": make(chan int)},
 	})
+}
+
+// gets asks for n documents at once, and one after the other with "turns".
+func gets(ctx *runtime.Context) (any, error) {
+	n, _ := ctx.Input["n"].(float64)
+	turns, _ := ctx.Input["turns"].(float64)
+	posts := ctx.DB.Collection("posts")
+	for range int(turns) {
+		if _, err := posts.Get("p1"); err != nil {
+			return nil, err
+		}
+	}
+	errs := make(chan error)
+	for i := range int(n) {
+		go func() {
+			id := fmt.Sprint("p", i)
+			doc, err := posts.Get(id)
+			if err == nil && doc["id"] != id {
+				err = fmt.Errorf("%s became %v", id, doc["id"])
+			}
+			errs <- err
+		}()
+	}
+	var all error
+	for range int(n) {
+		all = errors.Join(all, <-errs)
+	}
+	return "done", all
+}
+
+var left = make(chan string, 2)
+
+// leave returns while one call is on the way, and makes another afterwards.
+func leave(ctx *runtime.Context) (any, error) {
+	posts := ctx.DB.Collection("posts")
+	go func() {
+		_, err := posts.Get("held")
+		left <- runtime.Code(err)
+	}()
+	go func() {
+		<-ctx.Done()
+		_, err := posts.Get("late")
+		left <- runtime.Code(err)
+	}()
+	_, err := posts.Get("go")
+	return nil, err
 }
