@@ -13,6 +13,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 pub(super) const OURS: &str = "_alyx_";
 /// The trigger that takes away with a user what the host keeps of them.
 pub(super) const FAREWELL: &str = "_alyx_farewell:users";
+/// Before the name of a table stands this, for the index of its key.
+const KEYS: &str = "sqlite_autoindex_";
 /// The column by which it finds that, in tables of the host.
 const KEPT_BY: &str = "user_id";
 
@@ -142,8 +144,8 @@ impl Guard {
             A::CreateTable { table_name: name }
             | A::CreateView { view_name: name }
             | A::DropView { view_name: name }
-            | A::Reindex { index_name: name }
             | A::Analyze { table_name: name } => table(name),
+            A::Reindex { index_name } => table(index_name.trim_start_matches(KEYS)),
             A::DropTable { table_name } | A::AlterTable { table_name, .. } => {
                 self.shape(table_name).and(table(table_name))
             }
