@@ -12,11 +12,13 @@ use alyx_protocol::worker::Auth;
 use bytes::Bytes;
 use serde::Serialize;
 use serde_json::value::RawValue;
+use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use crate::auth::account_error::AccountError;
-use crate::auth::claims::{Claims, now};
+use crate::auth::bearer::LONGEST_TOKEN;
+use crate::auth::claims::{Claims, DEEPEST, is_deeper, now};
 use crate::auth::minter::{Minter, RefreshId};
 use crate::auth::password::Passwords;
 use crate::auth::request::Bodies;
@@ -28,7 +30,7 @@ use crate::auth::verifier::Verifier;
 use crate::config::model::AuthConfig;
 use crate::config::secret::Secret;
 
-/// Logins from one place, whoever they are for: many people may share it.
+/// Failed logins from one place, whoever they are for: many people may share it.
 const LOGINS_OF_NETWORK: Rule = Rule { burst: 60, period: Duration::from_secs(6) };
 /// Logins for one address from one place: somebody who tries passwords.
 const LOGINS_OF_BOTH: Rule = Rule { burst: 10, period: Duration::from_secs(30) };
@@ -118,8 +120,9 @@ impl<S: AccountStore> Accounts<S> {
         let network = network(from);
         let of_both = format!("login:{network}:{}", given.email);
         let of_email = format!("login:{}", given.email);
+        let of_network = Charge { key: format!("login:{network}"), rule: LOGINS_OF_NETWORK };
         self.charge(vec![
-            Charge { key: format!("login:{network}"), rule: LOGINS_OF_NETWORK },
+            of_network.clone(),
             Charge { key: of_both.clone(), rule: LOGINS_OF_BOTH },
             Charge { key: of_email.clone(), rule: LOGINS_OF_EMAIL },
         ])
@@ -131,7 +134,8 @@ impl<S: AccountStore> Accounts<S> {
         let Some(found) = found.filter(|_| matched) else {
             return Err(AccountError::WrongCredentials);
         };
-        self.store.forgive(vec![of_both, of_email]).await?;
+        // Of the others from there only those who fail count: all may come by one proxy.
+        self.store.forgive(vec![of_both, of_email], of_network).await?;
         self.open_session(found.user).await
     }
 
@@ -198,12 +202,24 @@ impl<S: AccountStore> Accounts<S> {
 
     fn session(&self, user: User, id: RefreshId<'_>) -> Session {
         let tokens = Tokens {
-            access_token: self.minter.access(user.auth()),
+            access_token: self.access_token(user.auth()),
             refresh_token: self.minter.refresh(user.id(), id),
             token_type: "Bearer",
             expires_in: self.minter.access_ttl().as_secs(),
         };
         Session { user, tokens }
+    }
+
+    /// Functions may write more into `metadata` than a token holds. Rather than a token that
+    /// nobody accepts, such a user gets one without it.
+    fn access_token(&self, auth: &Auth) -> String {
+        let token = self.minter.access(auth);
+        if token.len() <= LONGEST_TOKEN && !is_deeper(&auth.metadata, DEEPEST) {
+            return token;
+        }
+        tracing::warn!(user = auth.id, "the user's metadata is too much for a token; left out");
+        let metadata = Value::Object(Map::new());
+        self.minter.access(&Auth { metadata, ..auth.clone() })
     }
 
     async fn charge(&self, charges: Vec<Charge>) -> Result<(), AccountError> {

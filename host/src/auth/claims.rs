@@ -12,7 +12,7 @@ use crate::auth::token_error::TokenError;
 /// yet. An old one gets no such time: it is only refreshed a moment earlier.
 const LEEWAY: f64 = 5.0;
 /// Nesting of `metadata`. It travels inside other values to the shims.
-const DEEPEST: usize = 32;
+pub const DEEPEST: usize = 32;
 /// The role of those of whom nothing else is said.
 pub const DEFAULT_ROLE: &str = "user";
 

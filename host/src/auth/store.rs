@@ -129,8 +129,12 @@ pub trait AccountStore: Send + Sync + 'static {
         now: u64,
     ) -> impl Future<Output = Result<Result<(), TooMany>, StoreFault>> + Send;
 
-    /// Forgets what was counted under these keys.
-    fn forgive(&self, keys: Vec<String>) -> impl Future<Output = Result<(), StoreFault>> + Send;
+    /// Forgets what was counted under these keys, and takes one charge back.
+    fn forgive(
+        &self,
+        keys: Vec<String>,
+        charge: Charge,
+    ) -> impl Future<Output = Result<(), StoreFault>> + Send;
 }
 
 /// Logins of one user that are kept at once.

@@ -129,12 +129,14 @@ impl AccountStore for Store {
         Ok(charged.await?)
     }
 
-    async fn forgive(&self, keys: Vec<String>) -> Result<(), StoreFault> {
+    async fn forgive(&self, keys: Vec<String>, charge: Charge) -> Result<(), StoreFault> {
+        let back = [time(charge.rule.period.as_millis() as u64), text(&charge.key)];
         let forgiven = self.write(soon(), move |session| {
             for key in &keys {
                 session.run("DELETE FROM _alyx_throttles WHERE key = ?", &[text(key)])?;
             }
-            Ok(())
+            let sql = "UPDATE _alyx_throttles SET whole_at = whole_at - ? WHERE key = ?";
+            session.run(sql, &back).map(drop)
         });
         Ok(forgiven.await?)
     }

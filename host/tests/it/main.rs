@@ -30,6 +30,7 @@ mod stop;
 mod auth_issuer;
 mod auth_bearer;
 mod auth_accounts;
+mod auth_sessions;
 mod auth_jwks;
 mod auth_start;
 mod workers;

@@ -98,8 +98,12 @@ impl AccountStore for Memory {
         Ok(Ok(()))
     }
 
-    async fn forgive(&self, keys: Vec<String>) -> Result<(), StoreFault> {
-        self.0.lock().throttles.retain(|key, _| !keys.contains(key));
+    async fn forgive(&self, keys: Vec<String>, charge: Charge) -> Result<(), StoreFault> {
+        let throttles = &mut self.0.lock().throttles;
+        throttles.retain(|key, _| !keys.contains(key));
+        if let Some(whole_at) = throttles.get_mut(&charge.key) {
+            *whole_at -= charge.rule.period.as_millis() as u64;
+        }
         Ok(())
     }
 }

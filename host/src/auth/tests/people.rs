@@ -12,6 +12,7 @@ use crate::auth::account_error::AccountError;
 use crate::auth::accounts::{Accounts, Session, me_of};
 use crate::auth::password::{Cost, Passwords};
 use crate::auth::token_error::TokenError;
+use crate::auth::user::User;
 use crate::config::model::{AuthConfig, PasswordConfig};
 
 const HOME: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
@@ -201,7 +202,7 @@ async fn guessing_is_slowed_down_and_others_are_not() {
 async fn logging_in_well_is_not_counted() {
     let (accounts, _) = accounts();
     accounts.register(&ann_and("correct horse"), HOME).await.unwrap();
-    for _ in 0..30 {
+    for _ in 0..80 {
         accounts.login(&ann_and("correct horse"), HOME).await.unwrap();
     }
 }
@@ -215,4 +216,19 @@ async fn registering_in_bulk_is_slowed_down() {
         assert_eq!(result.is_ok(), n < 30, "{n}: {result:?}");
     }
     assert_eq!(store.0.lock().users.len(), 30);
+}
+
+#[tokio::test]
+async fn what_is_too_much_for_a_token_is_left_out_of_it() {
+    let (accounts, store) = accounts();
+    let first = accounts.register(&ann_and("correct horse"), HOME).await.unwrap();
+    let deep = (0..40).fold(json!({}), |inner, _| json!({"a": inner}));
+    for metadata in [json!({"a": "x".repeat(9_000)}), deep] {
+        let row = json!({"id": first.user.id(), "email": "ann@x.org", "role": "editor", "metadata": metadata});
+        let user = User::read(&row.to_string()).unwrap();
+        store.0.lock().users.get_mut("ann@x.org").unwrap().0 = user;
+        let session = accounts.login(&ann_and("correct horse"), HOME).await.unwrap();
+        let auth = verifier().verify_now(&session.tokens.access_token).unwrap();
+        assert_eq!((auth.role.as_str(), &auth.metadata), ("editor", &json!({})));
+    }
 }
