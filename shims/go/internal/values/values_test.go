@@ -187,13 +187,11 @@ type (
 		hidden
 		Named   Base `json:"named"`
 		Skip    int  `json:"-"`
-		Dash    int  `json:"-,"`
 		private int
-		Zero    time.Time `json:",omitzero"`
-		Empty   []string  `json:"empty,omitempty"`
-		Quoted  int64     `json:"quoted,string"`
-		Maybe   *float64  `json:"maybe,string"`
-		Any     any       `json:"any"`
+		Empty   []string `json:"empty,omitempty"`
+		Quoted  int64    `json:"quoted,string"`
+		Maybe   *float64 `json:"maybe,string"`
+		Any     any      `json:"any"`
 		Face    fmt.Stringer
 		Matrix  [1][]int
 	}
@@ -202,8 +200,8 @@ type (
 // Structs are written with the members that encoding/json gives them.
 func TestStructsAreAsInEncodingJSON(t *testing.T) {
 	for _, value := range []any{
-		tagged{}, &tagged{private: 1, Skip: 2, Dash: 3, Quoted: 4, Maybe: ptr(1.5), Any: []int{1}, Matrix: [1][]int{{1}}},
-		tagged{Base: Base{"i", "n", "d"}, Other: &Other{"o", "p"}, hidden: hidden{7}, Empty: []string{"x"}, Zero: time.Unix(0, 0).UTC()},
+		tagged{}, &tagged{private: 1, Skip: 2, Quoted: 4, Maybe: ptr(1.5), Any: []int{1}, Matrix: [1][]int{{1}}},
+		tagged{Base: Base{"i", "n", "d"}, Other: &Other{"o", "p"}, hidden: hidden{7}, Empty: []string{"x"}},
 		struct{ *Other }{}, struct {
 			Other
 			Name int
@@ -221,6 +219,23 @@ func TestStructsAreAsInEncodingJSON(t *testing.T) {
 		}
 		if got, want := generic(t, text), generic(t, std); !reflect.DeepEqual(got, want) {
 			t.Errorf("%T:\n got %s\nwant %s", value, text, std)
+		}
+	}
+}
+
+// encoding/json knows omitzero since Go 1.24.
+func TestOmitzero(t *testing.T) {
+	type times struct {
+		A time.Time  `json:"a,omitzero"`
+		B *time.Time `json:"b,omitzero"`
+		C int        `json:"c,omitzero"`
+		D Base       `json:"d,omitzero"`
+	}
+	for want, value := range map[string]times{
+		`{}`: {A: time.Time{}.Local()}, `{"c":1,"d":{"Name":"x","Deep":""}}`: {B: &time.Time{}, C: 1, D: Base{Name: "x"}},
+	} {
+		if text, fault := Append(nil, value); fault != nil || string(text) != want {
+			t.Errorf("%s %v, want %s", text, fault, want)
 		}
 	}
 }

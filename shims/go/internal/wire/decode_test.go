@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"math"
@@ -17,6 +18,7 @@ var samples = []string{
 	`""`, `"a"`, `"é\u00e9\n\"\\\/\b\f\r\t"`, `"\ud83d\ude00"`, `"\ud800"`, `"\ud800x"`, `"\ud800\u0041"`, `"\udc00\ud800"`,
 	`[]`, `[ ]`, `[1,2 , 3]`, `[[[]]]`, `{}`, `{ }`, `{"a":1,"b":{"c":[1,{"d":null}]}}`, `{"a":1,"a":2}`, `{"":{}}`,
 	" \t\r\n{ \"a\" : [ 1 , 2 ] } \n", `{"k\u0065y":"v"}`,
+	`{"$int":"1"}`, `{ "\u0024int" : "-9007199254740993" }`, `{"$int":1}`, `{"$bytes":"AAE="}`, `{"$lit":{"$x":1}}`, `[{"$int":"1","b":2}]`,
 	``, ` `, `nul`, `tru`, `truex`, `01`, `1.`, `.5`, `-`, `+1`, `1e`, `1e+`, `0x1`, `NaN`, `"`, `"\`, `"\x"`, `"\u12"`, `"\u12g4"`, "\"\n\"", "\"\x00\"",
 	`[`, `]`, `[1`, `[1,`, `[1,]`, `[,1]`, `[1 2]`, `{`, `}`, `{"a"`, `{"a":`, `{"a":1`, `{"a":1,`, `{"a":1,}`, `{,}`, `{a:1}`, `{1:1}`, `{"a" 1}`, `{"a":1 "b":2}`,
 	`{"a":1}}`, `{} {}`, `[]]`, `1 2`, "\ufeff{}", `{"a":1};`,
@@ -64,6 +66,21 @@ func TestDecodeNamesANumberOutOfRange(t *testing.T) {
 	}
 }
 
+func TestDecodeStored(t *testing.T) {
+	for text, want := range map[string]any{
+		`-0`: int64(0), `1.0`: 1.0, `1e2`: 100.0, `9223372036854775807`: int64(math.MaxInt64), `9223372036854775808`: float64(1 << 63),
+		`{ "\u0024int" : "-9007199254740993" } `: int64(-9007199254740993), `{"$int":"18446744073709551615"}`: uint64(math.MaxUint64),
+		`{"$bytes":"AAE"}`: nil, `{"$bytes":1}`: nil, `{"$int":"1.0"}`: nil, `{"$int":1}`: nil, `{"$lit":[]}`: nil,
+		`{"$int":"1","$int":"2"}`: map[string]any{"$int": "2"}, `{"$INT":"1"}`: map[string]any{"$INT": "1"}, `{"\n":1}`: map[string]any{"\n": int64(1)},
+		`{"$lit":{"$lit":{"$int":"1"}}}`: map[string]any{"$lit": int64(1)}, `{"$lit":{}}`: map[string]any{},
+	} {
+		got, err := DecodeStored([]byte(text))
+		if (want == nil) != (err != nil) || err == nil && !reflect.DeepEqual(got, want) {
+			t.Errorf("%s: %#v %v", text, got, err)
+		}
+	}
+}
+
 func TestNumbersAndTextsOfMembers(t *testing.T) {
 	it := MembersOf([]byte(`{"n":3,"s":"3","l":["a","\u0062"],"m":["a",1]}`))
 	var got []any
@@ -95,6 +112,9 @@ func FuzzScan(f *testing.F) {
 		}
 		if got, err := Decode(text); err != nil || !reflect.DeepEqual(got, want) {
 			t.Fatalf("%q: got %#v, %v; want %#v", text, got, err, want)
+		}
+		if _, err := DecodeStored(text); err != nil && !bytes.Contains(text, []byte{'$'}) && !bytes.Contains(text, []byte(`\u`)) {
+			t.Fatalf("%q: %v", text, err)
 		}
 		encoded, plain := AppendValue(nil, want)
 		if !plain || !json.Valid(encoded) {

@@ -15,10 +15,10 @@ const examplesDir = "../../../../protocol/v1/examples"
 
 // calls make the requests of the golden examples by ctx.DB, by file. `tx` has no
 // counterpart here, nor have other operations than exec in a batch.
-var calls = map[string]func(db *DB){
-	"db.list/request.json": func(db *DB) { db.Collection("posts").List(Query{}) },
-	"db.list/request-full.json": func(db *DB) {
-		db.Collection("posts").List(Query{
+var calls = map[string]func(db *DB) (any, error){
+	"db.list/request.json": func(db *DB) (any, error) { return db.Collection("posts").List(Query{}) },
+	"db.list/request-full.json": func(db *DB) (any, error) {
+		return db.Collection("posts").List(Query{
 			Filter: M{
 				"published": true, "price": M{"$gte": 10, "$lt": 99.5}, "slug": M{"$like": "hello%"},
 				"category": M{"$in": []string{"tech", "science"}}, "deleted_at": nil,
@@ -26,33 +26,37 @@ var calls = map[string]func(db *DB){
 			Sort: "-created_at,title", Limit: 20, Offset: 40, Fields: []string{"id", "title"}, NoCount: true,
 		})
 	},
-	"db.list/request-operators.json": func(db *DB) {
-		db.Collection("posts").List(Query{Filter: M{
+	"db.list/request-operators.json": func(db *DB) (any, error) {
+		return db.Collection("posts").List(Query{Filter: M{
 			"$or": []M{{"a": M{"$eq": 1}}, {"$and": []M{{"b": M{"$ne": nil}}, {"$not": M{"c": M{"$nin": []int{1, 2}}}}}}},
 			"n":   M{"$gt": int64(9007199254740993)},
 		}})
 	},
-	"db.get/request.json": func(db *DB) { db.Collection("posts").Get("0190a1b2-0000-7000-8000-000000000001") },
-	"db.create/request.json": func(db *DB) {
-		db.Collection("posts").Create(M{"title": "Hello", "slug": "hello", "tags": []string{"a", "b"}})
+	"db.get/request.json": func(db *DB) (any, error) { return db.Collection("posts").Get("0190a1b2-0000-7000-8000-000000000001") },
+	"db.create/request.json": func(db *DB) (any, error) {
+		return db.Collection("posts").Create(M{"title": "Hello", "slug": "hello", "tags": []string{"a", "b"}})
 	},
-	"db.create/request-values.json": func(db *DB) {
-		db.Collection("files").Create(M{"size": int64(9007199254740992), "body": []byte{0, 1, 2, 255}, "meta": M{"$ref": "x"}})
+	"db.create/request-values.json": func(db *DB) (any, error) {
+		return db.Collection("files").Create(M{"size": int64(9007199254740992), "body": []byte{0, 1, 2, 255}, "meta": M{"$ref": "x"}})
 	},
-	"db.update/request.json": func(db *DB) {
-		db.Collection("posts").Update("0190a1b2-0000-7000-8000-000000000001", M{"title": "Updated Title"})
+	"db.update/request.json": func(db *DB) (any, error) {
+		return db.Collection("posts").Update("0190a1b2-0000-7000-8000-000000000001", M{"title": "Updated Title"})
 	},
-	"db.delete/request.json": func(db *DB) { db.Collection("posts").Delete("0190a1b2-0000-7000-8000-000000000001") },
-	"db.query/request.json": func(db *DB) {
-		db.Query("SELECT id, title FROM posts WHERE author_id = ? AND published = ?", "u1", true)
+	"db.delete/request.json": func(db *DB) (any, error) {
+		return nil, db.Collection("posts").Delete("0190a1b2-0000-7000-8000-000000000001")
 	},
-	"db.query/request-named.json": func(db *DB) {
-		db.Query("SELECT count(*) AS n FROM posts WHERE author_id = :author", Named{"author": "u1"})
+	"db.query/request.json": func(db *DB) (any, error) {
+		return db.Query("SELECT id, title FROM posts WHERE author_id = ? AND published = ?", "u1", true)
 	},
-	"db.query/request-no-args.json": func(db *DB) { db.Query("SELECT 1 AS one") },
-	"db.exec/request.json":          func(db *DB) { db.Exec("UPDATE posts SET view_count = view_count + 1 WHERE id = ?", "p1") },
-	"db.exec/request-values.json": func(db *DB) {
-		db.Exec("INSERT INTO blobs (n, body, flag) VALUES (?, ?, ?)", int64(math.MinInt64), []byte{0xde, 0xad, 0xbe, 0xef}, false)
+	"db.query/request-named.json": func(db *DB) (any, error) {
+		return db.Query("SELECT count(*) AS n FROM posts WHERE author_id = :author", Named{"author": "u1"})
+	},
+	"db.query/request-no-args.json": func(db *DB) (any, error) { return db.Query("SELECT 1 AS one") },
+	"db.exec/request.json": func(db *DB) (any, error) {
+		return db.Exec("UPDATE posts SET view_count = view_count + 1 WHERE id = ?", "p1")
+	},
+	"db.exec/request-values.json": func(db *DB) (any, error) {
+		return db.Exec("INSERT INTO blobs (n, body, flag) VALUES (?, ?, ?)", int64(math.MinInt64), []byte{0xde, 0xad, 0xbe, 0xef}, false)
 	},
 	"db.get/request-null-id.json": nil, // an id is a string here
 	"db.batch/request-empty.json": nil, // answered without asking
@@ -102,7 +106,7 @@ func TestRequestsAreAsInTheExamples(t *testing.T) {
 			continue
 		}
 		a := answering(t, `"result":{}`)
-		call(a.DB)
+		_, _ = call(a.DB) // the answer fits none of them
 		method, params, _ := strings.Cut(a.heard(), " ")
 		var got map[string]any
 		if err := json.Unmarshal([]byte(params), &got); err != nil {

@@ -21,6 +21,7 @@ func TestSchemaKeepsTheOrderOfItsFields(t *testing.T) {
 			{Name: "author", Type: "object", Properties: Fields{{Name: "z", Type: "string"}, {Name: "a", Type: "any", Optional: true}}},
 			{Name: "tags", Type: "array", Items: Field{Type: "string", Format: "email", MinLength: 3}},
 			{Name: "ids", Type: "array", Items: "integer"},
+			{Name: "none", MinLength: 0, MaxLength: 0, Max: 0, Default: 0},
 		},
 		Output: Fields{},
 	}
@@ -28,7 +29,7 @@ func TestSchemaKeepsTheOrderOfItsFields(t *testing.T) {
 		`"price":{"type":"number","min":0,"max":9.5,"enum":[1,2],"default":1},` +
 		`"author":{"type":"object","properties":{"z":{"type":"string"},"a":{"type":"any","optional":true}}},` +
 		`"tags":{"type":"array","items":{"type":"string","minLength":3,"format":"email"}},` +
-		`"ids":{"type":"array","items":"integer"}}}`
+		`"ids":{"type":"array","items":"integer"},"none":{"max":0,"minLength":0,"maxLength":0,"default":0}}}`
 	if got, err := json.Marshal(schema); err != nil || string(got) != want {
 		t.Errorf("got  %s %v\nwant %s", got, err, want)
 	}
