@@ -153,7 +153,8 @@ func unreadable(err error) error {
 
 // Decode fills target, a pointer to a struct or a slice of them, with a
 // document or a list of documents, as json.Unmarshal would. Timestamps may
-// become time.Time, blobs []byte.
+// become time.Time, blobs []byte. Numbers are exact where the field has a type
+// of its own; in a field of type any they are float64.
 func Decode(doc, target any) error {
 	text, err := json.Marshal(doc)
 	if err != nil {

@@ -26,6 +26,33 @@
 // also inside a wrapped error, answers with its own code, message and fields.
 // A panic ends the worker process, and with it every call it was running.
 //
+// # Database
+//
+// ctx.DB reads and writes the host's collections, and runs SQL:
+//
+//	page, err := ctx.DB.Collection("posts").List(runtime.Query{
+//		Filter: runtime.M{"author_id": ctx.Auth.ID, "price": runtime.M{"$gte": 10}},
+//		Sort:   "-created_at",
+//		Limit:  20,
+//	})
+//	post, err := ctx.DB.Collection("posts").Get(id) // nil if there is none
+//	rows, err := ctx.DB.Query("SELECT title FROM posts WHERE views > ?", 100)
+//
+// Documents are maps. Integers in them are int64 (uint64 beyond that, inside of
+// json fields), other numbers float64, blobs []byte, timestamps strings; [Decode]
+// makes a struct of one. What is written may be a map or a struct with json
+// tags; it follows encoding/json but that []byte is stored as bytes, time.Time
+// in UTC with milliseconds, and large integers exactly.
+//
+// A call that fails gives an [*Error] with a code such as NOT_FOUND,
+// UNIQUE_VIOLATION or VALIDATION_ERROR, which [Code] reads and Fields details.
+// Returned from the handler it reaches the caller as it is.
+//
+// Calls may be made from many goroutines at once; those beyond what the host
+// takes wait their turn. A call ends when the context does, and after the
+// handler has returned there are none (INVOCATION_ENDED): wait for your
+// goroutines. Whether a write was done that the context cut off is unknown.
+//
 // # Cancellation
 //
 // The [Context] is a [context.Context]: pass it to whatever can stop early. It
