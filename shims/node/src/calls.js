@@ -17,6 +17,8 @@ const ENDED = "the handler has returned; await every ctx.db call before it does"
 class Call {
   /** @type {Call | undefined} */
   next;
+  /** Of the message, once it is sent. @type {number | undefined} */
+  id;
   #calls;
 
   /**
@@ -126,14 +128,23 @@ export class Calls {
   /** The invocation was answered: nothing is sent any more. What is out is the host's to answer. */
   end() {
     this.#ended = true;
-    this.refuseWaiting("INVOCATION_ENDED", ENDED);
+    this.#refuseWaiting("INVOCATION_ENDED", ENDED);
+  }
+
+  /**
+   * Refuses what waits. What is out gets its answer, and what is asked from now on too: a handler may clean up.
+   *
+   * @param {string} reason
+   */
+  cancel(reason) {
+    this.#refuseWaiting("CANCELLED", `the call was cancelled: ${reason}`);
   }
 
   /**
    * @param {string} code
    * @param {string} message
    */
-  refuseWaiting(code, message) {
+  #refuseWaiting(code, message) {
     for (let call = this.#waiting.shift(); call !== undefined; call = this.#waiting.shift()) {
       call.resolve({ error: { message, data: { code } } });
     }

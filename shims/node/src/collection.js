@@ -56,7 +56,6 @@ export class Collection {
     this.#tails = tailsOf(name);
     this.#inv = inv;
     this.#calls = calls;
-    Object.freeze(this);
   }
 
   /** @param {unknown} [options] */

@@ -11,14 +11,10 @@ import { kindOf } from "./place.js";
 import { opsJson, rowsOf, statementJson, writtenOf } from "./statement.js";
 
 /**
- * @typedef {object} Database what an invocation holds of it
- * @property {any} client what its handler sees
- * @property {(reason: string) => void} cancel
- * @property {() => void} end
+ * @typedef {object} Database
+ * @property {any} client what the handler sees
+ * @property {Pick<Calls, "cancel" | "end">} calls
  */
-
-/** Asked for by `await` and by JSON.stringify; as collections they would break both. */
-const HIDDEN = new Set(["then", "toJSON"]);
 
 /**
  * @param {number} inv the id of the invoke request
@@ -29,19 +25,20 @@ const HIDDEN = new Set(["then", "toJSON"]);
 export function openDatabase(inv, peer, { limits, capabilities }) {
   if (!capabilities.db) return NO_DATABASE;
   const calls = new Calls(peer, limits.maxCallsPerInvocation);
-  return {
-    client: new Proxy(new Client(inv, calls, Boolean(capabilities.batch)), MEMBERS),
-    cancel: (reason) => calls.refuseWaiting("CANCELLED", `the call was cancelled: ${reason}`),
-    end: () => calls.end(),
-  };
+  return { client: new Client(inv, calls, Boolean(capabilities.batch)), calls };
 }
 
+/** Names that are no collections as members: its own, and what `await` and JSON.stringify ask for. */
+const OWN = new Set(["query", "exec", "batch", "collection", "then", "toJSON"]);
+
+/**
+ * Has no members until they are asked for; then each is made once and kept. Every name but a few is that of
+ * a collection, so even the constructor hides.
+ */
 class Client {
   #inv;
   #calls;
   #offersBatch;
-  /** @type {Map<string, Collection>} */
-  #collections = new Map();
 
   /**
    * @param {number} inv
@@ -52,69 +49,87 @@ class Client {
     this.#inv = inv;
     this.#calls = calls;
     this.#offersBatch = offersBatch;
-    Object.freeze(this);
+  }
+
+  static {
+    /** @type {ProxyHandler<Client>} */
+    const members = {
+      get(_target, name, /** @type {Client} */ client) {
+        // Symbols are asked for by inspection, not by the author's code.
+        if (typeof name === "symbol") return undefined;
+        const value = client.#make(name);
+        if (value !== undefined) Object.defineProperty(client, name, { value });
+        return value;
+      },
+      set: () => false,
+    };
+    Reflect.deleteProperty(Client.prototype, "constructor");
+    // A proxy above, not around: what was made is found without it, which is far quicker.
+    Object.setPrototypeOf(Client.prototype, new Proxy(Object.create(null), members));
+  }
+
+  /**
+   * A member by its name. Methods need no `this`.
+   *
+   * @param {string} name
+   */
+  #make(name) {
+    switch (name) {
+      case "query":
+        return (/** @type {unknown} */ sql, /** @type {unknown} */ params) => this.#query(sql, params);
+      case "exec":
+        return (/** @type {unknown} */ sql, /** @type {unknown} */ params) => this.#exec(sql, params);
+      case "batch":
+        return (/** @type {unknown} */ statements) => this.#batch(statements);
+      case "collection":
+        return (/** @type {unknown} */ other) => this.#collection(other);
+      default:
+        return OWN.has(name) ? undefined : new Collection(name, this.#inv, this.#calls);
+    }
   }
 
   /**
    * @param {unknown} sql
-   * @param {unknown} [params]
+   * @param {unknown} params
    */
-  query = async (sql, params) => {
-    const members = statementJson(sql, params);
-    return rowsOf(await this.#ask("query", members));
-  };
+  async #query(sql, params) {
+    return rowsOf(resultOf(await this.#ask("query", statementJson(sql, params))));
+  }
 
   /**
    * @param {unknown} sql
-   * @param {unknown} [params]
+   * @param {unknown} params
    */
-  exec = async (sql, params) => {
-    const members = statementJson(sql, params);
-    return writtenOf(await this.#ask("exec", members));
-  };
+  async #exec(sql, params) {
+    return writtenOf(resultOf(await this.#ask("exec", statementJson(sql, params))));
+  }
 
   /** @param {unknown} statements */
-  batch = async (statements) => {
+  async #batch(statements) {
     this.#calls.check();
     if (!this.#offersBatch) throw new DatabaseError("UNAVAILABLE", "the host offers no batches");
     const ops = opsJson(statements);
     if (ops === "") return [];
-    return (await this.#ask("batch", `"ops":[${ops}]`)).results.map(writtenOf);
-  };
+    return resultOf(await this.#ask("batch", `"ops":[${ops}]`)).results.map(writtenOf);
+  }
 
-  /** @param {string} name */
-  collection = (name) => {
-    const found = this.#collections.get(name);
-    if (found !== undefined) return found;
+  /** @param {unknown} name */
+  #collection(name) {
     if (typeof name !== "string") {
-      throw new DatabaseError(
-        "INVALID_QUERY",
-        `the name of a collection must be a string, not ${kindOf(name)}`,
-      );
+      const message = `the name of a collection must be a string, not ${kindOf(name)}`;
+      throw new DatabaseError("INVALID_QUERY", message);
     }
-    const collection = new Collection(name, this.#inv, this.#calls);
-    this.#collections.set(name, collection);
-    return collection;
-  };
+    return OWN.has(name) ? new Collection(name, this.#inv, this.#calls) : Reflect.get(this, name);
+  }
 
   /**
    * @param {string} method
    * @param {string} members
    */
-  async #ask(method, members) {
-    const tail = `,"method":"db.${method}","params":{"inv":${this.#inv},${members}}}`;
-    return resultOf(await this.#calls.ask(tail));
+  #ask(method, members) {
+    return this.#calls.ask(`,"method":"db.${method}","params":{"inv":${this.#inv},${members}}}`);
   }
 }
-
-/** Every name but its own is that of a collection. @type {ProxyHandler<Client>} */
-const MEMBERS = {
-  get(client, name) {
-    // Symbols are asked for by inspection, not by the author's code.
-    if (typeof name === "symbol" || HIDDEN.has(name)) return undefined;
-    return Object.hasOwn(client, name) ? Reflect.get(client, name) : client.collection(name);
-  },
-};
 
 /** What ctx.db is while the host offers none: any use throws an error the author can tell apart. */
 const NO_DATABASE = /** @type {Database} */ ({
@@ -122,11 +137,10 @@ const NO_DATABASE = /** @type {Database} */ ({
     {},
     {
       get(_target, name) {
-        if (typeof name === "symbol" || HIDDEN.has(name)) return undefined;
+        if (typeof name === "symbol" || name === "then" || name === "toJSON") return undefined;
         throw new DatabaseError("UNAVAILABLE", "the host offers no database");
       },
     },
   ),
-  cancel() {},
-  end() {},
+  calls: { cancel() {}, end() {} },
 });

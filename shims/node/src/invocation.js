@@ -126,7 +126,7 @@ export class Invocation extends Activity {
   get db() {
     if (this.#db === undefined) {
       this.#db = this.#openDb(this.id);
-      if (this.done) this.#db.end();
+      if (this.done) this.#db.calls.end();
     }
     return this.#db;
   }
@@ -136,13 +136,13 @@ export class Invocation extends Activity {
     if (this.cancelled !== undefined) return;
     this.cancelled = reason;
     this.#abort();
-    this.#db?.cancel(reason);
+    this.#db?.calls.cancel(reason);
   }
 
   /** @override */
   close() {
     super.close();
-    this.#db?.end();
+    this.#db?.calls.end();
   }
 
   #abort() {

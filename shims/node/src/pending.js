@@ -7,9 +7,13 @@
 import { Queue } from "./queue.js";
 
 const DEFAULT_LIMIT = 256;
+/** Places for calls, a power of two; no more than half of them are taken, so that the next one is free. */
+const PLACES = 4096;
+const MASK = PLACES - 1;
 
 /**
  * @typedef {object} Call
+ * @property {number} [id] given when it is sent
  * @property {(message: any, text: string) => void} settle takes the answer, as parsed and as it came
  *
  * @typedef {object} Caller somebody with calls to send
@@ -18,12 +22,17 @@ const DEFAULT_LIMIT = 256;
  */
 
 export class Pending {
-  /** How many calls may be out at once. */
-  limit = DEFAULT_LIMIT;
+  #limit = DEFAULT_LIMIT;
   #send;
   #nextId = 1;
-  /** @type {Map<number, Call>} */
-  #calls = new Map();
+  /**
+   * Each call in the place that its id gives. A Map would leave a trail of tables behind it, each of which
+   * keeps what it held from the young generation's collector.
+   *
+   * @type {(Call | undefined)[]}
+   */
+  #calls = new Array(PLACES).fill(undefined);
+  #count = 0;
   /** @type {Queue<Caller>} */
   #callers = new Queue();
 
@@ -32,9 +41,14 @@ export class Pending {
     this.#send = send;
   }
 
+  /** @param {number} calls how many may be out at once */
+  set limit(calls) {
+    this.#limit = Math.min(calls, PLACES / 2);
+  }
+
   /** Whether a call may be sent now, with nobody waiting for the place. */
   get hasRoom() {
-    return this.#calls.size < this.limit && this.#callers.empty;
+    return this.#count < this.#limit && this.#callers.empty;
   }
 
   /**
@@ -45,9 +59,13 @@ export class Pending {
    * @returns {number} its id
    */
   send(tail, call) {
+    // A place may still be taken, by a call that many later ones have overtaken.
+    while (this.#calls[this.#nextId & MASK] !== undefined) this.#nextId += 1;
     const id = this.#nextId;
     this.#nextId += 1;
-    this.#calls.set(id, call);
+    call.id = id;
+    this.#calls[id & MASK] = call;
+    this.#count += 1;
     this.#send(`{"jsonrpc":"2.0","id":${id}${tail}`);
     return id;
   }
@@ -63,7 +81,7 @@ export class Pending {
 
   /** @param {number} id a call whose answer nobody waits for any longer */
   forget(id) {
-    this.#calls.delete(id);
+    this.#take(id);
   }
 
   /**
@@ -73,15 +91,23 @@ export class Pending {
    * @param {string} text
    */
   settle(message, text) {
-    const call = this.#calls.get(message.id);
+    const call = this.#take(message.id);
     if (call === undefined) return;
-    this.#calls.delete(message.id);
     call.settle(message, text);
     this.#fill();
   }
 
+  /** @param {number} id which may be anything that came as one */
+  #take(id) {
+    const call = this.#calls[id & MASK];
+    if (call === undefined || call.id !== id) return undefined;
+    this.#calls[id & MASK] = undefined;
+    this.#count -= 1;
+    return call;
+  }
+
   #fill() {
-    while (this.#calls.size < this.limit) {
+    while (this.#count < this.#limit) {
       const caller = this.#callers.shift();
       if (caller === undefined) return;
       caller.sendOne();

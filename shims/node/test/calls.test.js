@@ -151,3 +151,26 @@ test("unknown and second answers change nothing", () => {
   for (const id of [7, 1, 1, 1]) answer(id);
   assert.equal(names(sent), "a b");
 });
+
+test("a call that thousands overtake keeps its id and its place", async () => {
+  const { sent, invocations, answer } = connection({ maxCalls: 5_000, perInvocation: 5_000 });
+  const slow = invocations[0].ask(tail("slow")).then(resultOf);
+  for (let n = 0; n < 10_000; n += 1) {
+    const quick = invocations[0].ask(tail("quick"));
+    const { id } = sent.at(-1);
+    answer(id);
+    assert.equal((await quick).result.doc, `for ${id}`);
+  }
+  for (const id of [4097, 1.5, "1", null, undefined, 2 ** 53]) answer(/** @type {any} */ (id));
+  assert.equal(new Set(sent.map((message) => message.id)).size, 10_001);
+  answer(1);
+  assert.deepEqual(await slow, { doc: "for 1" });
+});
+
+test("however much a host allows, the places suffice", () => {
+  const { sent, invocations, answer } = connection({ maxCalls: 100_000, perInvocation: 100_000 });
+  for (let n = 0; n < 5_000; n += 1) invocations[0].ask(tail(`${n}`));
+  assert.equal(sent.length, 2_048);
+  for (let n = 0; n < 5_000; n += 1) answer(sent[n].id);
+  assert.equal(sent.length, 5_000);
+});

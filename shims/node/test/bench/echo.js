@@ -5,14 +5,13 @@
  * Usage: node test/bench/echo.js [seconds] [rounds]
  */
 
-import { readFileSync } from "node:fs";
-import { encode, HEADER_BYTES } from "../../src/codec.js";
+import { encode } from "../../src/codec.js";
 import { startShim } from "../host.js";
+import { measure, median } from "./driver.js";
 
 const seconds = Number(process.argv[2] ?? 2);
 const rounds = Number(process.argv[3] ?? 5);
 const IN_FLIGHT = 64;
-const TICKS_PER_SECOND = 100;
 const REVISION = "sha256:9c1185a5c5e9fc54612808977ee8f548b2258d31";
 
 const HANDLERS = {
@@ -46,75 +45,15 @@ function invokeFrame(id) {
   );
 }
 
-/** @param {number} pid seconds of CPU so far */
-function cpuOf(pid) {
-  const fields = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1]?.split(" ") ?? [];
-  return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;
-}
-
-/**
- * @param {import("../host.js").Host} host
- * @returns {Promise<{ perSecond: number, cpuMicros: number }>}
- */
-async function round(host) {
-  const socket = /** @type {import("node:net").Socket} */ (host.takeStream());
-  const frames = Array.from({ length: IN_FLIGHT }, (_, index) => invokeFrame(1000 + index));
-  const pid = Number(host.child.pid);
-  const [started, cpu] = [performance.now(), cpuOf(pid)];
-  const count = await drive(socket, frames, started + seconds * 1000);
-  const took = performance.now() - started;
-  return { perSecond: (count / took) * 1000, cpuMicros: ((cpuOf(pid) - cpu) / count) * 1e6 };
-}
-
-/**
- * @param {import("node:net").Socket} socket
- * @param {Buffer[]} frames
- * @param {number} until
- * @returns {Promise<number>}
- */
-function drive(socket, frames, until) {
-  return new Promise((resolve) => {
-    let rest = Buffer.alloc(0);
-    let count = 0;
-    let flying = IN_FLIGHT;
-    socket.on("data", (chunk) => {
-      const bytes = rest.length === 0 ? chunk : Buffer.concat([rest, chunk]);
-      let at = 0;
-      let whole = 0;
-      while (bytes.length - at >= HEADER_BYTES) {
-        const next = at + HEADER_BYTES + bytes.readUInt32BE(at);
-        if (next > bytes.length) break;
-        at = next;
-        whole += 1;
-      }
-      rest = bytes.subarray(at);
-      count += whole;
-      flying -= whole;
-      if (performance.now() < until) {
-        flying += whole;
-        socket.write(Buffer.concat(frames.slice(0, whole)));
-      } else if (flying === 0) {
-        socket.removeAllListeners("data");
-        resolve(count);
-      }
-    });
-    socket.write(Buffer.concat(frames));
-  });
-}
-
-/** @param {number[]} values */
-function median(values) {
-  return values.sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
-}
-
 for (const [name, source] of Object.entries(HANDLERS)) {
   const host = await startShim();
   const revision = REVISION;
   await host.load(source, { revision, file: "f.mjs" });
   const proof = await host.invoke({ name: "Alyx" }, { revision });
   if (proof.result === undefined) throw new Error(JSON.stringify(proof));
+  const frames = Array.from({ length: IN_FLIGHT }, (_, index) => invokeFrame(1000 + index));
   const results = [];
-  for (let done = 0; done < rounds; done += 1) results.push(await round(host));
+  for (let done = 0; done < rounds; done += 1) results.push(await measure(host, frames, seconds));
   const perSecond = Math.round(median(results.map((result) => result.perSecond)));
   const cpu = median(results.map((result) => result.cpuMicros)).toFixed(2);
   process.stdout.write(`${name.padEnd(6)} ${perSecond} calls/s, ${cpu} us of shim CPU a call\n`);
