@@ -1,6 +1,6 @@
 //! Sessions: staying logged in and logging out; and what guessing comes to.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::auth_accounts::{
     PASSWORD, access, credentials, keys, logged_in, refresh_of, refreshed, registered,
@@ -169,4 +169,35 @@ async fn a1_registering_in_bulk_is_slowed_down() {
     assert!(answer.header("retry-after").is_some());
     // Those who are there can log in all the same.
     logged_in(&host, "user0@x.org").await;
+}
+
+const PROMOTE: &str = "
+export default async ({ db, auth, input }) => {
+  if (input.role) return db.users.update(auth.id, { role: input.role, metadata: { by: 'hand' } });
+  await db.users.delete(auth.id);
+};
+";
+
+#[tokio::test]
+async fn a1_what_functions_change_of_a_user_shows_with_the_next_refresh() {
+    let host = callers().file("functions/promote.js", PROMOTE).serve().await;
+    let session = registered(&host, "ann@x.org").await;
+    let promote = async |input: &Value| {
+        let call =
+            host.post("promote").header("Authorization", &format!("Bearer {}", access(&session)));
+        call.json(input).send().await.value()
+    };
+    promote(&json!({"role": "admin"})).await;
+    assert_eq!(host.auth(Runtime::Node, access(&session)).await["role"], "user");
+    assert_eq!(host.me(access(&session)).await.value()["role"], "admin");
+    let next = refreshed(&host, &session).await.value();
+    let auth = host.auth(Runtime::Node, access(&next)).await;
+    assert_eq!((&auth["role"], &auth["metadata"]), (&json!("admin"), &json!({"by": "hand"})));
+    // With the account go its sessions and its password; a token speaks for itself to its end.
+    promote(&json!({})).await;
+    check_refused(&refreshed(&host, &next).await, "");
+    let login = host.account("login", &credentials("ann@x.org", PASSWORD)).await;
+    login.error(401, "UNAUTHENTICATED");
+    assert_eq!(host.me(access(&next)).await.value()["id"], auth["id"]);
+    assert_ne!(registered(&host, "ann@x.org").await["user"]["id"], auth["id"]);
 }
