@@ -7,7 +7,8 @@
  *       return { message: `Hello, ${ctx.input.name ?? "World"}!` };
  *     }
  *
- * The package has no code to import: the host runs it beside the function.
+ * All the code there is to import is `DatabaseError`; the rest is types, and the host runs the package beside
+ * the function.
  */
 
 /** What a handler is given: one call, who made it, and what it may use. */
@@ -100,28 +101,110 @@ export interface Field {
   format?: "email" | "url" | "uuid" | "date" | "date-time";
 }
 
-/** `ctx.db.posts` is the collection of that name. */
-export type Database = DatabaseStatements & { readonly [collection: string]: Collection };
+/**
+ * `ctx.db.posts` is the collection of that name. Every call is awaited before the handler returns; one that
+ * fails throws a `DatabaseError`.
+ */
+export type Database = DatabaseMethods & Collections & { readonly [collection: string]: Collection };
 
-export interface DatabaseStatements {
-  /** Runs a statement that reads. */
-  query(sql: string, params?: unknown[]): Promise<Document[]>;
+/**
+ * Where a project tells its collections' types once, instead of at each call:
+ *
+ *     declare module "@alyx/runtime" {
+ *       interface Collections { posts: Collection<Post> }
+ *     }
+ */
+// biome-ignore lint/suspicious/noEmptyInterface: it is there to be added to.
+export interface Collections {}
+
+export interface DatabaseMethods {
+  /** Runs a statement that reads; `truncated` where the host sent fewer rows than there are. */
+  query<T = Document>(sql: string, params?: Params | null): Promise<T[] & { readonly truncated?: true }>;
   /** Runs a statement that writes. */
-  exec(sql: string, params?: unknown[]): Promise<{ rows_affected: number; last_insert_id: number | null }>;
+  exec(sql: string, params?: Params | null): Promise<Written>;
+  /** Runs statements in one transaction: all of them or none. The error of one names its index in `op`. */
+  batch(statements: readonly Statement[]): Promise<Written[]>;
+  /** A collection whose name is one of these methods', or comes from a variable. */
+  collection<T = Document>(name: string): Collection<T>;
+}
+
+/** What a field can hold. Comes back as JSON does, bytes as Buffer, integers beyond 2^53 as bigint. */
+export type Value = string | number | bigint | boolean | null | Date | Uint8Array | ArrayBuffer;
+
+/** A list for `?`, an object for `:name`. */
+export type Params = readonly Value[] | { readonly [name: string]: Value };
+
+export interface Statement {
+  sql: string;
+  params?: Params | null;
+}
+
+export interface Written {
+  rows_affected: number;
+  last_insert_id: number | bigint | null;
 }
 
 export type Document = Record<string, any>;
 
-export interface Collection {
-  list(query?: {
-    filter?: Record<string, any>;
-    sort?: string;
-    limit?: number;
-    offset?: number;
-  }): Promise<{ docs: Document[]; total: number }>;
+/** The methods need no `this`: `ids.map(ctx.db.posts.get)` works. */
+export interface Collection<Doc = Document> {
+  list<T = Doc>(options: ListOptions & { count: false }): Promise<{ docs: T[] }>;
+  list<T = Doc>(options?: ListOptions): Promise<{ docs: T[]; total: number }>;
   /** Null where there is no such document. */
-  get(id: string | null): Promise<Document | null>;
-  create(data: Document): Promise<Document>;
-  update(id: string, changes: Document): Promise<Document>;
+  get<T = Doc>(id: string | null | undefined): Promise<T | null>;
+  /** The whole document as stored, with its id. */
+  create<T = Doc>(data: Data<NoInfer<T>>): Promise<T>;
+  /** Changes these fields and no others; the whole document as stored. */
+  update<T = Doc>(id: string, changes: Data<NoInfer<T>>): Promise<T>;
   delete(id: string): Promise<void>;
+}
+
+/** Fields of a document to write. A Date may stand for a timestamp, and undefined fields are left out. */
+export type Data<T> = { readonly [Field in keyof T]?: T[Field] | Date };
+
+export interface ListOptions {
+  /** Leave it out for all documents. */
+  filter?: Filter;
+  /** Field names, `-` before a descending one: `"-created_at"`, `"a,-b"` or `["a", "-b"]`. */
+  sort?: string | readonly string[];
+  /** 100 where it is left out, at most 1000. */
+  limit?: number;
+  offset?: number;
+  /** Only these fields of each document. */
+  fields?: readonly string[];
+  /** False leaves out `total`, which saves time. */
+  count?: boolean;
+}
+
+/**
+ * `{ field: value }`, `{ field: { $gt: value } }`, several fields mean all of them; `$and` and `$or` take a list
+ * of filters, `$not` one. Undefined is refused: it would match everything.
+ */
+export type Filter = { readonly [field: string]: Value | Operators | Filter | readonly Filter[] };
+
+export interface Operators {
+  readonly $eq?: Value;
+  readonly $ne?: Value;
+  readonly $gt?: Value;
+  readonly $gte?: Value;
+  readonly $lt?: Value;
+  readonly $lte?: Value;
+  readonly $in?: readonly Value[];
+  readonly $nin?: readonly Value[];
+  /** As SQL has it: `%` is any text, `_` any character. */
+  readonly $like?: string;
+}
+
+/** What every call of `ctx.db` throws. Uncaught, the caller sees its code, message and details. */
+export class DatabaseError extends Error {
+  constructor(code: string, message: string, details?: Record<string, unknown>, retryable?: boolean);
+  readonly name: "DatabaseError";
+  /** Such as `NOT_FOUND`, `UNIQUE_VIOLATION`, `VALIDATION_ERROR` or `DB_BUSY`. */
+  readonly code: string;
+  /** The field at fault, where there is one. */
+  readonly field?: string;
+  /** The same call may succeed a little later. */
+  readonly retryable: boolean;
+  /** What else is known. */
+  readonly [detail: string]: unknown;
 }

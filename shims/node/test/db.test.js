@@ -1,6 +1,7 @@
 /** ctx.db in handlers, against the real shim and a host that answers by script. */
 
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { after, afterEach, before, test } from "node:test";
 import { startShimWithDatabase } from "./host.js";
 
@@ -257,4 +258,35 @@ test("at most 32 calls of one invocation are out at once, and 10,000 at once wor
   );
   assert.equal(outputOf(answer), true);
   assert.equal(most, 32);
+});
+
+test("the samples of the README run as they stand", async () => {
+  const readme = readFileSync(new URL("../README.md", import.meta.url), "utf8");
+  const samples = [...readme.matchAll(/```js\n(.*?)```/gs)].map((found) => found[1] ?? "");
+  const doc = { id: "p1", title: "Hello" };
+  /** @type {Record<string, object>} */
+  const results = {
+    "db.list": { docs: [doc], total: 1 },
+    "db.query": { columns: ["id", "title"], rows: [["p1", "Hello"]] },
+    "db.exec": { changes: 1 },
+    "db.batch": { results: [{ changes: 2 }, { changes: 1 }] },
+    "db.delete": { deleted: true },
+  };
+  const taken = { code: "UNIQUE_VIOLATION", details: { collection: "users", field: "email" } };
+  reply = (method, params) =>
+    params.collection === "users"
+      ? { error: { code: -32041, message: "taken", data: taken } }
+      : { result: results[method] ?? { doc } };
+  const outputs = [];
+  for (const [index, source] of samples.entries()) {
+    const loaded = await host.load(source, { name: `readme${index}` });
+    assert.ok(loaded.result, JSON.stringify(loaded.error));
+    const input = { author: "u1", id: "p1", email: "a@b.c" };
+    outputs.push(outputOf(await host.invoke(input, { function: `readme${index}` })));
+  }
+  assert.deepEqual(outputs, [
+    { docs: [doc], total: 1, same: doc },
+    { rows: [doc], rows_affected: 1 },
+    { taken: "email" },
+  ]);
 });

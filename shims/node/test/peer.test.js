@@ -107,6 +107,15 @@ test("answers of one turn leave in one write; sendNow does not wait and keeps th
   );
 });
 
+test("calls of one turn leave in one write, together with answers", async () => {
+  const { peer, written, writes } = connected();
+  for (let n = 0; n < 50; n += 1) call(peer);
+  peer.answer(9, "{}");
+  await new Promise((turn) => setImmediate(turn));
+  assert.equal(writes(), 1);
+  assert.equal(written.length, 51);
+});
+
 test("a method that fails in the shim costs its own call only", () => {
   const { peer, hear, written } = connected();
   const broken = () => {
