@@ -1,15 +1,29 @@
-"""Workers for tests, ended with the test that asked for them."""
+"""Workers for tests, ended with the test that asked for them; the golden examples."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from database import KINDS
 from host import Host
 
 Start = Callable[..., Host]
+FOLDER = Path(__file__).parents[3] / "protocol" / "v1" / "examples"
+
+
+def read(pattern: str) -> list[Any]:
+    """Fails where the tests are collected if the examples are not there."""
+    paths = sorted(FOLDER.glob(pattern))
+    assert paths, f"no examples match '{FOLDER / pattern}'"
+    return [
+        pytest.param(json.loads(path.read_text(encoding="utf-8")), id=path.stem)
+        for path in paths
+    ]
 
 
 @pytest.fixture
@@ -42,3 +56,10 @@ def db_host(start: Start) -> Host:
     host = start()
     host.hello("db", "batch")
     return host
+
+
+@pytest.fixture(params=KINDS)
+def db(request: pytest.FixtureRequest, db_host: Host) -> Host:
+    """A worker with a handler that evaluates `use`."""
+    assert db_host.load(KINDS[request.param])["result"] == {}
+    return db_host

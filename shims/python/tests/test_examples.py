@@ -4,27 +4,13 @@ from __future__ import annotations
 
 import json
 import random
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from alyx import codec
-from conftest import Start
+from conftest import FOLDER, Start, read
 from host import Host
-
-FOLDER = Path(__file__).parents[3] / "protocol" / "v1" / "examples"
-
-
-def read(pattern: str) -> list[Any]:
-    """Fails where the tests are collected if the examples are not there."""
-    paths = sorted(FOLDER.glob(pattern))
-    assert paths, f"no examples match '{FOLDER / pattern}'"
-    return [
-        pytest.param(json.loads(path.read_text(encoding="utf-8")), id=path.stem)
-        for path in paths
-    ]
-
 
 FRAMING = read("framing/*.json")
 MESSAGES = [

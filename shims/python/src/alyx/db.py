@@ -59,6 +59,12 @@ class _Collections:
         self._session.require("db")
         return f'{{"inv":{self._session.inv},{wire.sql_members(sql, params)}}}'
 
+    def _rows(self, result: dict[str, Any]) -> list[Document]:
+        if result.get("truncated"):
+            journal = self._session.invocation.journal
+            journal.write("warn", "the host left out rows of a query: add a LIMIT")
+        return wire.rows(result)
+
     def _batch(self, statements: Sequence[Statement]) -> str:
         self._session.require("db")
         self._session.require("batch")
@@ -82,7 +88,7 @@ class DB(_Collections):
     def query(self, sql: str, params: Params | None = None) -> list[Document]:
         """Reads by SQL: `?` and a list, or `:name` and a dict; a dict for each row."""
         call = self._query(sql, params)
-        return wire.rows(self._session.ask("db.query", call))
+        return self._rows(self._session.ask("db.query", call))
 
     def exec(self, sql: str, params: Params | None = None) -> Written:
         """Writes by SQL."""
@@ -115,7 +121,7 @@ class AsyncDB(_Collections):
     async def query(self, sql: str, params: Params | None = None) -> list[Document]:
         """Reads by SQL: `?` and a list, or `:name` and a dict; a dict for each row."""
         call = self._query(sql, params)
-        return wire.rows(await self._session.ask_async("db.query", call))
+        return self._rows(await self._session.ask_async("db.query", call))
 
     async def exec(self, sql: str, params: Params | None = None) -> Written:
         """Writes by SQL."""

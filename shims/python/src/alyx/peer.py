@@ -251,6 +251,12 @@ class Peer:
             finally:
                 self._writing.release()
 
+    def wait_for_writer(self, seconds: float) -> None:
+        """Waits a moment for the thread that took our frames along."""
+        if self._writing.acquire(True, seconds):
+            self._writing.release()
+            self.flush()
+
     def send_now(self, data: bytes) -> None:
         """Returns when the frame has left, so that even a crash cannot lose it."""
         if self._lost:

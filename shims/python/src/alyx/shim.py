@@ -16,8 +16,9 @@ from .context import Frozen, Function, Invocation, Served, Speaker, current
 from .errors import BadRequest, wire_error
 from .handshake import shake_hands
 from .log import Journal, Limits
+from .loop import Loop
 from .peer import Peer, complain
-from .runner import THREADS, Loop, Threads
+from .runner import THREADS, Threads
 from .syscalls import Syscalls, Terms
 
 TYPE_CHECKING = False
@@ -34,6 +35,7 @@ SHUTDOWN_GRACE_MS = 1000
 # loop to see the end, for handlers to stop, and the rest of it for atexit.
 UNSEEN_END_GRACE = 0.2
 CANCEL_GRACE = 0.4
+WRITE_GRACE = 0.1
 
 
 class Shim:
@@ -99,6 +101,7 @@ class Shim:
         self._refuse_more()
         self._cancel_all()
         self._calls.wait(CANCEL_GRACE)
+        self._peer.wait_for_writer(WRITE_GRACE)
         self._leave(1 if self._peer.broken else 0)
 
     def _shutdown(self, id: int, params: Params) -> None:

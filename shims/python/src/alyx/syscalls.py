@@ -68,13 +68,15 @@ class Syscalls:
         self.terms = terms
         self.threads = threads
         self.loop = loop
-        self._in_flight = 0
+        self._room: int | None = None  # known once the host has said it
         self._turns: deque[Session] = deque()
         self._state = allocate_lock()
 
     def session(self, invocation: Invocation, deadline: float) -> Session:
         """That of an invocation, made when it is asked for the first time."""
         with self._state:
+            if self._room is None:
+                self._room = self.terms.calls
             if invocation.session is None:
                 invocation.session = Session(self, invocation, deadline)
             return invocation.session
@@ -83,21 +85,19 @@ class Syscalls:
         """Sends a call, or lets it wait for its turn."""
         session = call.session
         with self._state:
-            full = session.in_flight >= self.terms.calls_per_invocation
-            if full or self._in_flight >= self.terms.calls or session.waiting:
+            if session.waiting or not session.room or not self._room:
                 session.waiting.append(call)
-                if not full:
-                    self._line_up(session)
+                self._line_up(session)
                 return
-            session.in_flight += 1
-            self._in_flight += 1
+            session.room -= 1
+            self._room -= 1
         call.send()
 
     def answered(self, session: Session) -> None:
         """Lets the next call begin."""
         with self._state:
-            session.in_flight -= 1
-            self._in_flight -= 1
+            session.room += 1
+            self._room += 1  # type: ignore[operator]
             if not session.waiting and not self._turns:
                 return
             self._line_up(session)
@@ -113,7 +113,8 @@ class Syscalls:
         return waiting
 
     def _line_up(self, session: Session) -> None:
-        if session.waiting and not session.in_line:
+        # One that is full lines up with its own next answer.
+        if session.waiting and session.room and not session.in_line:
             session.in_line = True
             self._turns.append(session)
 
@@ -122,14 +123,11 @@ class Syscalls:
         while self._turns:
             session = self._turns.popleft()
             session.in_line = False
-            # A session that is full comes back with its own next answer.
-            if session.in_flight >= self.terms.calls_per_invocation:
-                continue
-            while session.waiting:
+            while session.waiting and session.room:
                 call = session.waiting.popleft()
                 if call.is_wanted():
-                    session.in_flight += 1
-                    self._in_flight += 1
+                    session.room -= 1
+                    self._room -= 1  # type: ignore[operator]
                     self._line_up(session)
                     return call
         return None
@@ -139,10 +137,10 @@ class Session:
     """What one invocation asks of the host, until it has ended."""
 
     __slots__ = (
-        "in_flight",
         "in_line",
         "inv",
         "invocation",
+        "room",
         "syscalls",
         "until",
         "waiting",
@@ -155,7 +153,7 @@ class Session:
         self.invocation = invocation
         self.inv = invocation.id
         self.until = deadline + ANSWER_GRACE
-        self.in_flight = 0
+        self.room = syscalls.terms.calls_per_invocation
         self.in_line = False
         # Bounded by nothing but the handler's own doing.
         self.waiting: deque[Call] = deque()
@@ -168,43 +166,53 @@ class Session:
 
     def ask(self, method: str, params: str) -> dict[str, Any]:
         """Calls the host and waits in this thread."""
-        self._require_open()
+        if self.invocation.ended:
+            raise ended()
         if self.invocation.cancelled:
             # The only way to stop a thread: at its next call.
             raise cancelled()
-        call = ThreadCall(self, method, params)
+        lock = allocate_lock()
+        lock.acquire()
+        call = Call(self, method, params, lock)
         self.syscalls.begin(call)
-        if not call.wait(max(0.0, self.until - time())):
+        if not self.syscalls.threads.sleep(lock, max(0.0, self.until - time())):
+            call.wanted = False
             what = f"the host did not answer {method} in time"
             raise DatabaseError("DEADLINE_EXCEEDED", what)
-        return call.outcome()
+        if call.error is not None:
+            raise call.error
+        return call.result
 
     async def ask_async(self, method: str, params: str) -> dict[str, Any]:
         """Calls the host and waits as a task."""
-        self._require_open()
-        call = TaskCall(self, method, params)
+        if self.invocation.ended:
+            raise ended()
+        # Carries no error, so that none is left over if the task is cancelled.
+        future = self.syscalls.loop.future()
+        call = TaskCall(self, method, params, future)
         self.syscalls.begin(call)
-        await call.future
-        return call.outcome()
+        await future
+        if call.error is not None:
+            raise call.error
+        return call.result
 
     def refuse_waiting(self, reason: Callable[[], DatabaseError]) -> None:
         """Fails the calls that were not sent yet."""
         for call in self.syscalls.take_waiting(self):
             call.refuse(reason())
 
-    def _require_open(self) -> None:
-        if self.invocation.ended:
-            raise ended()
-
 
 class Call:
-    """One request to the host: on its way, or waiting for its turn."""
+    """One request to the host, on its way or in line; a thread sleeps until then."""
 
-    __slots__ = ("error", "frame", "id", "result", "session")
+    __slots__ = ("error", "frame", "id", "result", "session", "waiter", "wanted")
 
-    def __init__(self, session: Session, method: str, params: str) -> None:
+    def __init__(self, session: Session, method: str, params: str, waiter: Any) -> None:
         peer = session.syscalls.peer
         self.session = session
+        # Who waits: a lock or a future.
+        self.waiter = waiter
+        self.wanted = True
         self.result: dict[str, Any] = {}
         self.error: DatabaseError | None = None
         self.id, self.frame = peer.request(method, params)
@@ -219,14 +227,18 @@ class Call:
             )
 
     def send(self) -> None:
-        """From any thread; for a task's call see TaskCall."""
+        """From any thread."""
         peer = self.session.syscalls.peer
         peer.expect(self.id, self.settle)
         peer.send(self.frame)
 
     def is_wanted(self) -> bool:
         """Whether somebody waits for it still."""
-        return True
+        return self.wanted
+
+    def wake(self) -> None:
+        """Lets whoever waits go on."""
+        self.waiter.release()
 
     def settle(
         self, result: dict[str, Any], error: dict[str, Any] | None, payload: bytes
@@ -244,52 +256,14 @@ class Call:
         self.error = error
         self.wake()
 
-    def outcome(self) -> dict[str, Any]:
-        """The result, once there is an answer; raises the error in it."""
-        if self.error is not None:
-            raise self.error
-        return self.result
-
-    def wake(self) -> None:
-        """Lets whoever waits go on."""
-        raise NotImplementedError
-
-
-class ThreadCall(Call):
-    """A call whose thread sleeps until it is answered."""
-
-    __slots__ = ("_given_up", "_lock")
-
-    def __init__(self, session: Session, method: str, params: str) -> None:
-        super().__init__(session, method, params)
-        self._given_up = False
-        self._lock = allocate_lock()
-        self._lock.acquire()
-
-    def wait(self, seconds: float) -> bool:
-        """Whether an answer came in time."""
-        answered = self.session.syscalls.threads.sleep(self._lock, seconds)
-        self._given_up = not answered
-        return answered
-
-    def is_wanted(self) -> bool:
-        return not self._given_up
-
-    def wake(self) -> None:
-        self._lock.release()
-
 
 class TaskCall(Call):
-    """A call that a task of the event loop awaits."""
+    """The same for a task of the event loop."""
 
-    __slots__ = ("future",)
-
-    def __init__(self, session: Session, method: str, params: str) -> None:
-        super().__init__(session, method, params)
-        # Carries no error, so that none is left over if the task is cancelled.
-        self.future = session.syscalls.loop.future()
+    __slots__ = ()
 
     def send(self) -> None:
+        """With all others of this turn, when the loop itself sends."""
         syscalls = self.session.syscalls
         if not syscalls.loop.is_here():
             super().send()
@@ -299,10 +273,10 @@ class TaskCall(Call):
         syscalls.loop.flush_soon()
 
     def is_wanted(self) -> bool:
-        return not self.future.done()
+        return not self.waiter.done()
 
     def wake(self) -> None:
-        self.session.syscalls.loop.resolve(self.future)
+        self.session.syscalls.loop.resolve(self.waiter)
 
 
 def cancelled() -> DatabaseError:
