@@ -111,14 +111,21 @@ impl Player<'_> {
         sent.map_err(|e| Box::new(Failure::new(e)))
     }
 
-    pub(crate) async fn expect_none(&mut self, pattern: &Value, during: Duration) -> Outcome {
+    pub(crate) async fn expect_none(
+        &mut self,
+        pattern: &Value,
+        during: Duration,
+        since: Option<u64>,
+    ) -> Outcome {
         let pattern = with_generated(pattern);
         let address = Address::of(&pattern);
         let deadline = after(during);
         let mut others = Vec::new();
         loop {
             while let Some(frame) = self.host.inbox.take(&address) {
-                if compare(&pattern, &frame.value).is_empty() {
+                let answer = since.and_then(|id| self.host.inbox.answer_index(id));
+                let counts = since.is_none() || answer.is_some_and(|place| frame.index > place);
+                if counts && compare(&pattern, &frame.value).is_empty() {
                     let differences = [];
                     let mut failure = Failure::mismatch(&pattern, &frame.value, &differences);
                     failure.what = "this must not come".into();

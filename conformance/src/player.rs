@@ -172,7 +172,9 @@ impl Player<'_> {
                 self.gather(pattern, *count, name, *within).await
             }
             Step::Reply { replies, split } => self.reply(replies, split).await,
-            Step::ExpectNone { pattern, during } => self.expect_none(pattern, *during).await,
+            Step::ExpectNone { pattern, during, after } => {
+                self.expect_none(pattern, *during, *after).await
+            }
             Step::ExpectLogs { logs, within } => self.expect_logs(logs, *within).await,
             Step::ExpectOrder { ids, within } => self.expect_order(ids, *within).await,
             Step::ExpectClose { within } => self.expect_close(*within).await,

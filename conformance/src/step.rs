@@ -30,8 +30,8 @@ pub enum Step {
     Gather { pattern: Value, count: usize, name: String, within: Duration },
     /// Answers to gathered requests, all in one write unless split.
     Reply { replies: Vec<Reply>, split: Split },
-    /// No such frame may come.
-    ExpectNone { pattern: Value, during: Duration },
+    /// No such frame may come, or may have come later than the answer to `after`.
+    ExpectNone { pattern: Value, during: Duration, after: Option<u64> },
     /// The log entries of one invocation, in order, before its answer.
     ExpectLogs { logs: Logs, within: Duration },
     /// The answers to these ids came in this order; it does not take them.
@@ -101,6 +101,7 @@ impl TryFrom<Map<String, Value>> for Step {
 struct Modifiers {
     within: Option<u64>,
     during: Option<u64>,
+    after: Option<u64>,
     count: Option<usize>,
     name: Option<String>,
     split: Split,
@@ -113,6 +114,7 @@ impl Modifiers {
         Ok(Modifiers {
             within: members.remove("within").map(|v| read("within", v)).transpose()?,
             during: members.remove("for").map(|v| read("for", v)).transpose()?,
+            after: members.remove("after").map(|v| read("after", v)).transpose()?,
             count: members.remove("count").map(|v| read("count", v)).transpose()?,
             name: members.remove("as").map(|v| read("as", v)).transpose()?,
             split: Split { first, rest },
@@ -126,6 +128,9 @@ impl Modifiers {
         }
         if self.during.is_some() != (verb == "expectNone") {
             return Err("`for: <ms>` belongs to `expectNone`, and only to it".into());
+        }
+        if self.after.is_some() && verb != "expectNone" {
+            return Err("`after: ID` belongs to `expectNone`".into());
         }
         if self.name.is_some() != (verb == "gather") || (self.count.is_some() && verb != "gather") {
             return Err("`as: NAME` belongs to `gather`, and `count` only to it".into());
@@ -155,7 +160,7 @@ impl Modifiers {
             }
             "expectNone" => {
                 let during = Duration::from_millis(self.during.unwrap_or_default());
-                Step::ExpectNone { pattern: argument, during }
+                Step::ExpectNone { pattern: argument, during, after: self.after }
             }
             "expectLogs" => Step::ExpectLogs { logs: read("expectLogs", argument)?, within },
             "expectOrder" => Step::ExpectOrder { ids: read("expectOrder", argument)?, within },

@@ -1,21 +1,32 @@
 //! A small shim of our own: what the harness is tested with.
 //!
-//! It does what the smoke cases and most of the wire cases ask for, in order and one at a time;
-//! it runs no user code. A mutant does one thing wrong, and the case that is about it must fail.
+//! It does what the smoke cases, most of the wire cases and those of the database ask for; it runs
+//! no user code. A mutant does one thing wrong, and the case that is about it must fail.
 
 mod start;
+mod line;
+mod values;
+mod database;
+mod collection;
+mod probe;
 
+use std::collections::BTreeSet;
 use std::io::{Read, Write};
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
 
 use alyx_protocol::limits::{FRAME_BEFORE_HELLO, FRAME_DEFAULT};
-use alyx_protocol::{Decoded, ErrorCode, FrameCodec, Message, RpcError, message};
+use alyx_protocol::{Decoded, ErrorCode, FrameCodec, Limits, Message};
 use bytes::BytesMut;
-use serde_json::{Value, json};
+use serde_json::value::RawValue;
+use serde_json::{Map, Value, json};
 use tokio_util::codec::Decoder;
 
-use crate::outgoing::frame;
-use start::{Input, Mutant, Output, connect};
+use line::Line;
+use probe::Probe;
+use start::{Input, Mutant, connect};
+use values::{Thrown, thrown};
 
 pub use start::RefshimArgs;
 
@@ -29,8 +40,10 @@ pub fn run(args: &RefshimArgs) -> ExitCode {
         let limit =
             if args.mutate == Some(Mutant::NoLimit) { usize::MAX } else { FRAME_BEFORE_HELLO };
         let codec = FrameCodec::new(limit);
+        let line = Arc::new(Line::new(output, args.mutate));
+        let probe = Probe::new(line.clone());
         let buffer = BytesMut::new();
-        let mut shim = Refshim { input, output, codec, buffer, mutant: args.mutate, bad: 0 };
+        let mut shim = Refshim { input, line, probe, codec, buffer, bad: 0 };
         shim.serve(&args.token)
     });
     match served {
@@ -44,10 +57,10 @@ pub fn run(args: &RefshimArgs) -> ExitCode {
 
 struct Refshim {
     input: Input,
-    output: Output,
+    line: Arc<Line>,
+    probe: Arc<Probe>,
     codec: FrameCodec,
     buffer: BytesMut,
-    mutant: Option<Mutant>,
     /// Frames of bad JSON in a row.
     bad: u32,
 }
@@ -61,12 +74,12 @@ enum Next {
 
 impl Refshim {
     fn is(&self, mutant: Mutant) -> bool {
-        self.mutant == Some(mutant)
+        self.line.is(mutant)
     }
 
     fn serve(&mut self, token: &str) -> std::io::Result<u8> {
         if !self.is(Mutant::SaysNothing) {
-            self.send(&hello(if self.is(Mutant::WrongToken) { "guess" } else { token }))?;
+            self.line.send(&hello(if self.is(Mutant::WrongToken) { "guess" } else { token }))?;
         }
         if let Some(code) = self.greeted()? {
             return Ok(code);
@@ -80,7 +93,9 @@ impl Refshim {
                     std::thread::park();
                 },
                 Next::End => return Ok(0),
-                Next::Oversize(length) => self.refuse(None, ErrorCode::FrameTooLarge, length)?,
+                Next::Oversize(length) => {
+                    self.line.refuse(None, ErrorCode::FrameTooLarge, length)?;
+                }
                 Next::Payload(payload) => {
                     if let Some(code) = self.payload(&payload)? {
                         return Ok(code);
@@ -95,19 +110,25 @@ impl Refshim {
         loop {
             match self.next()? {
                 Next::End => return Ok(Some(0)),
-                Next::Oversize(length) => self.refuse(None, ErrorCode::FrameTooLarge, length)?,
+                Next::Oversize(length) => {
+                    self.line.refuse(None, ErrorCode::FrameTooLarge, length)?;
+                }
                 Next::Payload(payload) => match Message::parse(&payload) {
                     Ok(Message::Result { id: 1, members }) => {
-                        let version = members.get("protocolVersion").map(|raw| raw.get());
+                        let version = members.get("protocolVersion").map(RawValue::get);
                         let known = version == Some("1") || self.is(Mutant::TriesUnknownVersions);
-                        if known {
-                            return Ok(None);
+                        if !known {
+                            return Err(std::io::Error::other("the host speaks another version"));
                         }
-                        return Err(std::io::Error::other("the host speaks another version"));
+                        let offered = read::<Map<String, Value>>(members.get("capabilities"));
+                        let names = offered.into_iter().map(|(name, _)| name);
+                        let limits = read::<Limits>(members.get("limits"));
+                        self.probe.database.greeted(names.collect::<BTreeSet<_>>(), limits);
+                        return Ok(None);
                     }
                     Ok(Message::Error { error, .. }) => return Err(std::io::Error::other(error)),
                     Ok(Message::Request { id, .. }) => {
-                        self.refuse(Some(id), ErrorCode::NotReady, "before the handshake")?;
+                        self.line.refuse(Some(id), ErrorCode::NotReady, "before the handshake")?;
                     }
                     _ => {}
                 },
@@ -138,23 +159,34 @@ impl Refshim {
         match Message::parse(payload) {
             Ok(Message::Request { id, method, params }) => {
                 self.bad = 0;
-                let params: Value = params
-                    .map_or(Ok(json!({})), |raw| serde_json::from_str(raw.get()))
-                    .unwrap_or_default();
-                return self.request(id, &method, &params);
+                return self.request(id, &method, &read(params));
             }
             Ok(Message::Notification { .. }) if self.is(Mutant::AnswersNotifications) => {
-                self.refuse(None, ErrorCode::MethodNotFound, "unknown notification")?;
+                self.line.refuse(None, ErrorCode::MethodNotFound, "unknown notification")?;
+            }
+            Ok(Message::Notification { method, params }) if method == "cancel" => {
+                let params: Value = read(params);
+                self.probe.database.cancel(params["id"].as_u64().unwrap_or_default());
             }
             Ok(Message::Error { .. }) if self.is(Mutant::AnswersAnswers) => {
-                self.refuse(None, ErrorCode::InvalidRequest, "no such call")?;
+                self.line.refuse(None, ErrorCode::InvalidRequest, "no such call")?;
+            }
+            Ok(Message::Result { id, members }) => {
+                let result = members.iter().map(|(name, raw)| (name.to_owned(), read(Some(raw))));
+                return Ok(self.answered(id, Ok(Value::Object(result.collect()))));
+            }
+            Ok(Message::Error { id: Some(id), error }) => {
+                return Ok(self.answered(id, Err(Box::new(error))));
             }
             Ok(_) => self.bad = 0,
             Err(_) if self.is(Mutant::ExitsOnBadJson) => return Ok(Some(1)),
-            Err(error) if error.answer => {}
+            Err(error) if error.answer => {
+                let broken = thrown(ErrorCode::InternalError, &error.message);
+                return Ok(error.id.and_then(|id| self.answered(id, Err(broken))));
+            }
             Err(error) => {
                 self.bad = if error.code == ErrorCode::ParseError { self.bad + 1 } else { 0 };
-                self.refuse(error.id, error.code, error.message)?;
+                self.line.refuse(error.id, error.code, error.message)?;
                 if self.bad == alyx_protocol::limits::BAD_FRAMES {
                     return Ok(Some(1));
                 }
@@ -163,90 +195,64 @@ impl Refshim {
         Ok(None)
     }
 
+    fn answered(&mut self, id: u64, answer: Result<Value, Thrown>) -> Option<u8> {
+        self.bad = 0;
+        let known = self.probe.database.answered(id, answer);
+        (!known && self.is(Mutant::ExitsOnStrayAnswers)).then_some(1)
+    }
+
     fn request(&mut self, id: u64, method: &str, params: &Value) -> std::io::Result<Option<u8>> {
         match method {
-            "ping" | "load" => self.answer(id, &json!({}))?,
-            "invoke" => self.invoke(id, &params["input"])?,
-            "shutdown" => {
-                self.answer(id, &json!({}))?;
-                if self.is(Mutant::WaitsAfterShutdown) {
-                    while !matches!(self.next()?, Next::End) {}
-                }
-                return Ok(Some(0));
+            "load" if self.is(Mutant::LowersTooLate) => {
+                self.line.answer(id, &json!({}))?;
+                let params = json!({"max": 8});
+                let lower = json!({"jsonrpc": "2.0", "method": "concurrency", "params": params});
+                self.line.send(&lower)?;
             }
+            "ping" | "load" => self.line.answer(id, &json!({}))?,
+            "invoke" => {
+                self.probe.database.began(id);
+                let (probe, input) = (self.probe.clone(), params["input"].clone());
+                std::thread::spawn(move || probe.invoke(id, &input));
+            }
+            "shutdown" => return self.shutdown(id, params),
             _ => {
-                self.refuse(Some(id), ErrorCode::MethodNotFound, format!("no method '{method}'"))?
+                let what = format!("no method '{method}'");
+                self.line.refuse(Some(id), ErrorCode::MethodNotFound, what)?;
             }
         }
         Ok(None)
     }
 
-    /// The few operations of the probe that the smoke cases use.
-    fn invoke(&mut self, id: u64, input: &Value) -> std::io::Result<()> {
-        let mut late = None;
-        for op in input["ops"].as_array().into_iter().flatten() {
-            match op["op"].as_str().unwrap_or_default() {
-                "echo" => return self.answer(id, &json!({"output": input["value"]})),
-                "return" => {
-                    self.answer(id, &json!({"output": op["value"]}))?;
-                    return late.map_or(Ok(()), |log| self.send(&log));
-                }
-                "returnUndefined" if self.is(Mutant::DropsUndefined) => {
-                    return self.answer(id, &json!({}));
-                }
-                "throwPlain" => {
-                    return self.refuse(Some(id), ErrorCode::FunctionError, said(op));
-                }
-                "log" => {
-                    let entry =
-                        json!({"ts": 1_769_250_600_000_u64, "level": "info", "msg": said(op)});
-                    let params = json!({"inv": id, "entries": [entry]});
-                    let log = json!({"jsonrpc": "2.0", "method": "log", "params": params});
-                    if self.is(Mutant::LogsAfterTheAnswer) {
-                        late = Some(log);
-                    } else {
-                        self.send(&log)?;
-                    }
-                }
-                _ => break,
+    /// Leaves when nothing runs any more. Until then answers to what still runs have to be read.
+    fn shutdown(&mut self, id: u64, params: &Value) -> std::io::Result<Option<u8>> {
+        let grace = Duration::from_millis(params["graceMs"].as_u64().unwrap_or(1000));
+        let (line, probe) = (self.line.clone(), self.probe.clone());
+        let stays = self.is(Mutant::WaitsAfterShutdown);
+        probe.database.drain();
+        std::thread::spawn(move || {
+            probe.database.drained(grace);
+            let answered = line.answer(id, &json!({}));
+            if !stays {
+                leave(i32::from(answered.is_err()));
             }
-        }
-        self.answer(id, &json!({"output": null}))
-    }
-
-    fn answer(&mut self, id: u64, result: &Value) -> std::io::Result<()> {
-        let written = if self.is(Mutant::IdAsString) { json!(id.to_string()) } else { json!(id) };
-        let answer = json!({"jsonrpc": "2.0", "id": written, "result": result});
-        if self.is(Mutant::AnswersTwice) {
-            self.send(&answer)?;
-        }
-        self.send(&answer)
-    }
-
-    fn refuse(
-        &mut self,
-        id: Option<u64>,
-        code: ErrorCode,
-        message: impl std::fmt::Display,
-    ) -> std::io::Result<()> {
-        let error =
-            message::error(id, &RpcError::new(code, message)).map_err(std::io::Error::other)?;
-        error.pieces().iter().try_for_each(|piece| self.output.write_all(piece))?;
-        self.output.flush()
-    }
-
-    fn send(&mut self, message: &Value) -> std::io::Result<()> {
-        let mut bytes = frame(message.to_string().as_bytes());
-        if self.is(Mutant::LittleEndian) {
-            bytes[1..4].reverse();
-        }
-        self.output.write_all(&bytes)?;
-        self.output.flush()
+        });
+        Ok(None)
     }
 }
 
-fn said(op: &Value) -> String {
-    op["message"].as_str().unwrap_or_default().to_owned()
+#[expect(clippy::exit, reason = "the thread that reads is blocked, and nothing is left to do")]
+fn leave(code: i32) {
+    std::process::exit(code);
+}
+
+/// A part of a message that was checked to be JSON; what is of another type reads as its default.
+fn read<T: Default + serde::de::DeserializeOwned>(raw: Option<&RawValue>) -> T {
+    let Some(raw) = raw else { return T::default() };
+    let mut reader = serde_json::Deserializer::from_str(raw.get());
+    // The parser of the message has bounded the depth.
+    reader.disable_recursion_limit();
+    T::deserialize(&mut reader).unwrap_or_default()
 }
 
 fn hello(token: &str) -> Value {
@@ -255,7 +261,7 @@ fn hello(token: &str) -> Value {
         "token": token,
         "runtime": {"name": "refshim", "version": env!("CARGO_PKG_VERSION"), "language": "rust"},
         "pid": std::process::id(),
-        "concurrency": {"max": 1},
+        "concurrency": {"max": 64},
         "capabilities": {"load": {}},
     }})
 }

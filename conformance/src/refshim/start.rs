@@ -25,6 +25,44 @@ pub(super) enum Mutant {
     WaitsAfterShutdown,
     IgnoresTheEnd,
     TriesUnknownVersions,
+    /// Requests for the database without `inv`.
+    ForgetsInv,
+    /// Uses the database although the host does not list it.
+    AsksUnoffered,
+    /// Sends every request at once, however many are unanswered.
+    IgnoresCredit,
+    IgnoresTheFrameLimit,
+    /// Takes each answer for that of the oldest request.
+    MatchesInOrder,
+    /// Looks for answers where the host's requests are.
+    SharesIds,
+    /// A call after the handler returned does nothing, and says nothing.
+    SwallowsLateCalls,
+    SendsAfterCancel,
+    ThrowsOnMissing,
+    RowsAsLists,
+    ReadsIntegersAsFloats,
+    WritesNoLiterals,
+    /// Takes a filter for a document.
+    WrapsOperators,
+    JudgesFilters,
+    DropsDetails,
+    /// An error of the database that nobody caught is a plain one.
+    ForgetsTheWord,
+    RetryableAmongDetails,
+    /// An error without `data` has no code.
+    NamelessErrors,
+    ForgetsTheKey,
+    BytesWithoutPadding,
+    BytesAsText,
+    NanAsNull,
+    RefusesWhileDraining,
+    /// One invocation waits for the other.
+    OneAtATime,
+    /// Takes fewer calls at once, and says so when the function is loaded already.
+    LowersTooLate,
+    /// Ends at an answer to nothing.
+    ExitsOnStrayAnswers,
 }
 
 /// How the shim is reached by its host: the two environment variables, as arguments for tests.
@@ -40,7 +78,7 @@ pub struct RefshimArgs {
 }
 
 pub(super) type Input = Box<dyn Read>;
-pub(super) type Output = Box<dyn Write>;
+pub(super) type Output = Box<dyn Write + Send>;
 
 pub(super) fn connect(address: &str) -> std::io::Result<(Input, Output)> {
     if address == "stdio" {
