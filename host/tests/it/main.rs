@@ -34,4 +34,6 @@ mod auth_sessions;
 mod auth_jwks;
 mod auth_start;
 mod workers;
+mod db;
+mod sql;
 mod guide;
