@@ -4,7 +4,6 @@
  * Knows nothing of bytes (codec), of user files (loader) and of how the process starts and ends (start).
  */
 
-import { openDatabase } from "./db.js";
 import { isRefusal, thrownError, wireError } from "./errors.js";
 import { Activity, Invocation, scope } from "./invocation.js";
 import { LoadError } from "./loaderror.js";
@@ -38,6 +37,10 @@ export class Shim {
   /** @type {Set<() => void>} Called when the last running invocation has been answered. */
   #onIdle = new Set();
   #saidGoaway = false;
+  /** Read after the handshake, so that a worker is there sooner; no function is loaded without it. */
+  #dbModule = import("./db.js");
+  /** @type {typeof import("./db.js")} Set before the first function is loaded. */
+  #database = /** @type {any} */ (undefined);
 
   /**
    * @param {import("./peer.js").Peer} peer
@@ -85,6 +88,7 @@ export class Shim {
     const activity = new Activity(this.#doors);
     this.#loading.add(activity);
     try {
+      this.#database ??= await this.#dbModule;
       const { schema } = await scope.run(activity, () => this.#functions.load(/** @type {any} */ (params)));
       activity.close();
       this.#peer.answer(id, schema === "" ? "{}" : `{"schema":${schema}}`);
@@ -190,7 +194,7 @@ export class Shim {
   /** @type {import("./invocation.js").Doors} */
   #doors = {
     log: (inv) => new InvocationLog(inv, this.#offer.limits, (frame) => this.#peer.sendNow(frame)),
-    db: (inv) => openDatabase(inv, this.#peer, this.#offer),
+    db: (inv) => this.#database.openDatabase(inv, this.#peer, this.#offer),
   };
 
   /**
