@@ -6,6 +6,7 @@ Knows how each is made; nothing of how they are run or measured.
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import shutil
 import subprocess
@@ -80,9 +81,22 @@ def node_peers() -> Path:
         shutil.copy(file, folder)
     lock = (folder / "package-lock.json").read_bytes()
     if is_new("node", lock):
-        run("npm", "ci", "--silent", "--no-audit", "--no-fund", cwd=folder)
+        # Where the headers lie beside Node.js, nothing of it has to be fetched to compile.
+        prefix = tool("node").resolve().parent.parent
+        headers = [f"--nodedir={prefix}"] if (prefix / "include" / "node").is_dir() else []
+        run("npm", "ci", "--silent", "--no-audit", "--no-fund", *headers, cwd=folder)
         remember("node", lock)
     return folder
+
+
+def commits() -> dict[str, int]:
+    """Documents created per second by 64 writers, with shared commits and with one for each."""
+    bench = ["cargo", "bench", "--locked", "--quiet", "--package", "alyx", "--bench", "commits"]
+    done = subprocess.run(bench, cwd=ROOT, timeout=PATIENCE, capture_output=True, text=True)
+    if done.returncode != 0:
+        sys.exit(f"bench: '{' '.join(bench)}' failed: {done.stderr.strip()}")
+    said: dict[str, int] = json.loads(done.stdout.strip().splitlines()[-1])
+    return said
 
 
 def python() -> Path:

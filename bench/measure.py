@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from contestants import Running, ask
+from workloads import Workload
 
 CONNECTIONS = (1, 64)
 SCRIPT = Path(__file__).with_name("post.lua")
@@ -23,6 +24,7 @@ SCRIPT = Path(__file__).with_name("post.lua")
 class Slot:
     """One server in one round."""
 
+    workload: str
     name: str
     round: int
     connections: int
@@ -31,16 +33,20 @@ class Slot:
     p99_ms: float
 
 
-def measure(wrk: Path, servers: list[Running], rounds: int, seconds: int) -> Iterator[Slot]:
+def measure(
+    wrk: Path, workload: Workload, servers: list[Running], rounds: int, seconds: int
+) -> Iterator[Slot]:
+    body = workload.task.body
     for server in servers:
-        run_wrk(wrk, server, max(CONNECTIONS), 1)
+        run_wrk(wrk, server, body, max(CONNECTIONS), 1)
     for number in range(rounds):
         # Each round begins with another server, so that none is always first.
         first = number % len(servers)
         for connections in CONNECTIONS:
             for server in servers[first:] + servers[:first]:
-                said = run_wrk(wrk, server, connections, seconds)
+                said = run_wrk(wrk, server, body, connections, seconds)
                 yield Slot(
+                    workload=workload.name,
                     name=server.contestant.name,
                     round=number,
                     connections=connections,
@@ -49,16 +55,18 @@ def measure(wrk: Path, servers: list[Running], rounds: int, seconds: int) -> Ite
                     p99_ms=said["p99_ms"],
                 )
     for server in servers:
-        wrong = ask(server)
+        wrong = ask(server, workload.task)
         if wrong:
             raise SystemExit(f"bench: {server.contestant.name} answers {wrong} at the end")
 
 
-def run_wrk(wrk: Path, server: Running, connections: int, seconds: int) -> dict[str, float]:
+def run_wrk(
+    wrk: Path, server: Running, body: str, connections: int, seconds: int
+) -> dict[str, float]:
     threads = 2 if connections > 1 and (os.cpu_count() or 1) >= 4 else 1
     load = [f"-t{threads}", f"-c{connections}", f"-d{seconds}s", "--timeout", "5s"]
     done = subprocess.run(
-        [str(wrk), *load, "-s", str(SCRIPT), server.url],
+        [str(wrk), *load, "-s", str(SCRIPT), server.url, "--", body],
         capture_output=True,
         text=True,
         timeout=seconds + 30,

@@ -1,8 +1,10 @@
--- What wrk sends, 100 bytes of JSON, and what it tells at the end: one line of JSON.
+-- Posts the JSON given after the address, and tells at the end what came of it: a line of JSON.
 wrk.method = "POST"
 wrk.headers["Content-Type"] = "application/json"
-wrk.body = '{"name":"Alyx","padding":"' .. string.rep("x", 72) .. '"}'
-assert(#wrk.body == 100)
+
+function init(arguments)
+  wrk.body = assert(arguments[1], "no body given")
+end
 
 function done(summary, latency, requests)
   local errors = summary.errors

@@ -9,25 +9,16 @@ from collections.abc import Callable, Iterable
 from statistics import median
 
 from measure import CONNECTIONS, Slot
-
-# Which server is set beside which.
-PAIRS = (
-    ("Alyx, Node", "node:http"),
-    ("Alyx, Node", "Fastify"),
-    ("Alyx, Python", "uvicorn + Starlette"),
-    ("Alyx, Python async", "uvicorn + Starlette"),
-    ("Alyx, Go", "Go net/http"),
-)
+from workloads import GROUPS, Workload
 
 PAGE = """\
 # Performance
 
 Written by `bench/run`; do not edit by hand.
 
-A POST with 100 bytes of JSON to the hello of the sample project: parse the body, build the
-message and the timestamp, answer JSON. Every server does the same work. Alyx has one worker of
-the language (`max_instances: 1`); the others have one process. wrk measures all of them in one
-run, in turn, {rounds} rounds with {seconds} s for each server and number of connections.
+Every server does the same work. Alyx has one worker of the language (`max_instances: 1`); the
+others have one process. wrk measures all of them in one run, in turn, {rounds} rounds with
+{seconds} s for each server and number of connections.
 
 Machine: {machine}.
 
@@ -46,22 +37,41 @@ To measure on another machine: `bench/run`, about {minutes} minutes and the time
 """
 
 
-def page(slots: list[Slot], machine: str, rounds: int, seconds: int) -> str:
-    servers = len({slot.name for slot in slots})
+def page(
+    slots: list[Slot], writes: dict[str, int], machine: str, rounds: int, seconds: int
+) -> str:
+    servers = len({(slot.workload, slot.name) for slot in slots})
     minutes = round(servers * (1 + rounds * seconds * len(CONNECTIONS)) / 60) + 1
-    text = tables(slots)
+    text = tables(slots, writes)
     return PAGE.format(
         rounds=rounds, seconds=seconds, machine=machine, tables=text, minutes=minutes
     )
 
 
-def tables(slots: list[Slot]) -> str:
-    parts = []
+def tables(slots: list[Slot], writes: dict[str, int]) -> str:
+    workloads = [workload for group in GROUPS for workload in group.workloads]
+    measured = {slot.workload for slot in slots}
+    parts = [of_workload(one, slots) for one in workloads if one.name in measured]
+    return "\n".join([*parts, of_commits(writes)])
+
+
+def of_workload(workload: Workload, slots: list[Slot]) -> str:
+    own = [slot for slot in slots if slot.workload == workload.name]
+    parts = [f"## {workload.name[0].upper()}{workload.name[1:]}\n\n{workload.about}\n"]
     for connections in sorted(CONNECTIONS, reverse=True):
-        of_these = [slot for slot in slots if slot.connections == connections]
+        of_these = [slot for slot in own if slot.connections == connections]
         title = f"{connections} connection{'s' if connections > 1 else ''}"
-        parts.append(f"## {title}\n\n{figures(of_these)}\n{ratios(of_these)}")
+        parts.append(f"{title}:\n\n{figures(of_these)}\n{ratios(of_these, workload.pairs)}")
     return "\n".join(parts)
+
+
+def of_commits(writes: dict[str, int]) -> str:
+    rows = [
+        ("all that wait, up to 256", f"{writes['together']:,}"),
+        ("one", f"{writes['alone']:,}"),
+    ]
+    text = "64 writers that create documents in the host's database, with no function between.\n"
+    return f"## Group commit\n\n{text}\n{table(('writes in a commit', 'writes/s'), rows)}"
 
 
 def figures(slots: list[Slot]) -> str:
@@ -75,9 +85,9 @@ def figures(slots: list[Slot]) -> str:
     return table(("server", "requests/s", "p50 ms", "p99 ms"), rows)
 
 
-def ratios(slots: list[Slot]) -> str:
+def ratios(slots: list[Slot], pairs: tuple[tuple[str, str], ...]) -> str:
     rows = []
-    for ours, theirs in PAIRS:
+    for ours, theirs in pairs:
         throughput = ratio(slots, ours, theirs, lambda slot: slot.per_second)
         latency = ratio(slots, ours, theirs, lambda slot: slot.p50_ms)
         rows.append((f"{ours} / {theirs}", throughput, latency))
