@@ -22,7 +22,7 @@ pub struct Invocation {
     pub deadline: Instant,
     /// The `trigger` member of `invoke`.
     pub trigger: Box<RawValue>,
-    pub auth: Option<Auth>,
+    pub auth: Option<Arc<Auth>>,
     pub trace: Option<TraceContext>,
     /// Bytes it has logged.
     logged: AtomicUsize,
@@ -44,7 +44,7 @@ impl Invocation {
         function: Arc<Function>,
         request_id: String,
         trigger: Box<RawValue>,
-        auth: Option<Auth>,
+        auth: Option<Arc<Auth>>,
         trace: Option<TraceContext>,
     ) -> Arc<Self> {
         Arc::new(Invocation {

@@ -34,7 +34,7 @@ const DELIVERIES: u32 = 2;
 pub struct Request {
     pub request_id: String,
     pub trigger: Box<RawValue>,
-    pub auth: Option<Auth>,
+    pub auth: Option<Arc<Auth>>,
     pub trace: Option<TraceContext>,
     /// One JSON object that [`alyx_protocol::json::check`] accepted.
     pub input: Bytes,

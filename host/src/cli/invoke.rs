@@ -161,10 +161,9 @@ async fn local(config: &Config, options: &Invoke, input: Bytes) -> Result<(), Fa
     }
 }
 
-async fn caller(config: &Config, token: &str) -> Result<Auth, Failure> {
+async fn caller(config: &Config, token: &str) -> Result<Arc<Auth>, Failure> {
     let gate = auth::gate_of_one_call(config).await?;
-    let user = gate.user(token).await.map_err(|error| failure(&error))?;
-    Ok(Arc::unwrap_or_clone(user))
+    gate.user(token).await.map_err(|error| failure(&error))
 }
 
 fn failure(error: &ApiError) -> Failure {

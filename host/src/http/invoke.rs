@@ -65,7 +65,7 @@ async fn call(
         ApiError::of(&error, app.verbose)
     })?;
     let body = input::read(&parts.headers, body, app.max_body).await?;
-    let auth = app.gate.caller(&parts.headers).await?.map(Arc::unwrap_or_clone);
+    let auth = app.gate.caller(&parts.headers).await?;
     let input = input::check(body)?;
     let ip = parts.extensions.get::<ClientIp>().map_or(ClientIp::UNKNOWN, |ip| *ip);
     let request = invoker::Request {

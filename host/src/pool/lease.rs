@@ -110,7 +110,7 @@ fn params(invocation: &Invocation) -> InvokeParams<'_> {
         deadline_ms: left.as_micros().div_ceil(1000) as u64,
         attempt: 1,
         trigger: &invocation.trigger,
-        auth: invocation.auth.as_ref(),
+        auth: invocation.auth.as_deref(),
         trace: invocation.trace.as_ref().map(|trace| Trace {
             traceparent: &trace.traceparent,
             tracestate: trace.tracestate.as_deref(),

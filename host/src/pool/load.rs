@@ -25,10 +25,10 @@ pub(crate) async fn run(
     function: Arc<Function>,
 ) {
     let loaded = match pool.runtime.loadable(&function).await {
-        Ok(path) => {
-            let loaded = worker.load(&function, &path.to_string_lossy(), PATIENCE).await;
-            loaded.and_then(|result| learned(&pool, &function, result))
-        }
+        Ok(path) => match worker.load(&function, &path.to_string_lossy(), PATIENCE).await {
+            Ok(told) => learned(&pool, &function, told).map_err(|fault| *fault),
+            Err(fault) => Err(fault),
+        },
         Err(fault) => Err(Fault::from_build(fault, &function)),
     };
     match loaded {
@@ -48,7 +48,7 @@ pub(crate) async fn run(
 }
 
 /// Takes in what a function told when it was loaded; a schema that makes no sense is a fault.
-fn learned(pool: &RuntimePool, function: &Function, told: LoadResult) -> Result<(), Fault> {
+fn learned(pool: &RuntimePool, function: &Function, told: LoadResult) -> Result<(), Box<Fault>> {
     for warning in told.warnings {
         tracing::warn!(function = %function.name, "{warning}");
     }
@@ -57,11 +57,13 @@ fn learned(pool: &RuntimePool, function: &Function, told: LoadResult) -> Result<
     }
     let schema = match told.schema.map(|schema| schema.to_string()) {
         None => FunctionSchema::default(),
-        Some(text) => FunctionSchema::read(&text).map_err(|wrong| Fault {
-            kind: "schema".into(),
-            file: Some(without_root(&function.entry.to_string_lossy(), function)),
-            message: wrong.to_string(),
-            ..Fault::default()
+        Some(text) => FunctionSchema::read(&text).map_err(|wrong| {
+            Box::new(Fault {
+                kind: "schema".into(),
+                file: Some(without_root(&function.entry.to_string_lossy(), function)),
+                message: wrong.to_string(),
+                ..Fault::default()
+            })
         })?,
     };
     pool.shared.schemas.put(function, schema);

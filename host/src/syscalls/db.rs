@@ -26,6 +26,9 @@ use crate::metrics::PoolMetrics;
 use crate::rpc::peer::Responder;
 use crate::syscalls::Calls;
 
+/// Why a call does not reach the store.
+type Refusal = Box<RpcError>;
+
 /// The database as one worker sees it.
 #[derive(Debug)]
 pub(crate) struct Database {
@@ -59,16 +62,16 @@ impl Database {
         method: &str,
         params: &str,
         calls: &Calls,
-    ) -> Result<(Request, Asking), RpcError> {
+    ) -> Result<(Request, Asking), Refusal> {
         let (scope, request) = read(method, params)?;
         if scope.tx.is_some() {
             let what = "this host offers no transactions; use a batch";
-            return Err(RpcError::new(ErrorCode::TxEnded, what));
+            return Err(Box::new(RpcError::new(ErrorCode::TxEnded, what)));
         }
         let invocation = scope.inv.and_then(|id| calls.context(id)).flatten();
         let invocation = invocation.ok_or_else(|| {
             let what = "the handler has returned; await every call of ctx.db before it does";
-            RpcError::new(ErrorCode::InvocationEnded, what)
+            Box::new(RpcError::new(ErrorCode::InvocationEnded, what))
         })?;
         Ok((request, Asking::begin(invocation, &self.asking)?))
     }
@@ -115,10 +118,10 @@ struct Asking {
 }
 
 impl Asking {
-    fn begin(invocation: Arc<Invocation>, of_worker: &Arc<AtomicUsize>) -> Result<Self, RpcError> {
+    fn begin(invocation: Arc<Invocation>, of_worker: &Arc<AtomicUsize>) -> Result<Self, Refusal> {
         let overloaded = |limit| {
             let what = format!("more than {limit} calls without an answer; wait for some");
-            RpcError::new(ErrorCode::Overloaded, what)
+            Box::new(RpcError::new(ErrorCode::Overloaded, what))
         };
         if !invocation.may_ask() {
             return Err(overloaded(CALLS_PER_INVOCATION));
@@ -143,7 +146,7 @@ enum Params<'a> {
 }
 
 impl Params<'_> {
-    fn read<T: DeserializeOwned>(self, method: &str) -> Result<T, RpcError> {
+    fn read<T: DeserializeOwned>(self, method: &str) -> Result<T, Refusal> {
         let read = match self {
             Params::Text(text) => json::read(text),
             Params::Value(value) => serde_json::from_value(value),
@@ -152,11 +155,12 @@ impl Params<'_> {
     }
 }
 
-fn invalid(method: &str, what: impl std::fmt::Display) -> RpcError {
-    RpcError::new(ErrorCode::InvalidParams, format!("bad params of '{method}': {what}"))
+fn invalid(method: &str, what: impl std::fmt::Display) -> Refusal {
+    let what = format!("bad params of '{method}': {what}");
+    Box::new(RpcError::new(ErrorCode::InvalidParams, what))
 }
 
-fn read(method: &str, params: &str) -> Result<(WireScope, Request), RpcError> {
+fn read(method: &str, params: &str) -> Result<(WireScope, Request), Refusal> {
     let params = Params::Text(params);
     if method != method::DB_BATCH {
         return single(method, params);
@@ -164,13 +168,13 @@ fn read(method: &str, params: &str) -> Result<(WireScope, Request), RpcError> {
     let BatchParams { inv, ops } = params.read(method)?;
     let requests = ops.into_iter().enumerate().map(|(at, op)| {
         let request = single(&op.method, Params::Value(op.params.into()));
-        request.map(|(_, request)| request).map_err(|error| error.with("op", at))
+        request.map(|(_, request)| request).map_err(|error| Box::new(error.with("op", at)))
     });
     let requests = requests.collect::<Result<_, _>>()?;
     Ok((WireScope { inv: Some(inv), tx: None }, Request::Batch(requests)))
 }
 
-fn single(method: &str, params: Params<'_>) -> Result<(WireScope, Request), RpcError> {
+fn single(method: &str, params: Params<'_>) -> Result<(WireScope, Request), Refusal> {
     match method {
         method::DB_LIST => params.read(method).map(list),
         method::DB_GET => params.read(method).map(|DocumentParams { scope, collection, id }| {
