@@ -148,7 +148,8 @@ async fn a_closed_store_is_one_file() {
     let db = blog();
     db.user("a@b.io").await;
     db.store.close().await;
-    let names = std::fs::read_dir(db.folder.path()).unwrap().map(|entry| entry.unwrap().file_name());
+    let names =
+        std::fs::read_dir(db.folder.path()).unwrap().map(|entry| entry.unwrap().file_name());
     let mut names: Vec<_> = names.collect();
     names.sort();
     assert_eq!(names, ["alyx.yaml", "data.db"]);
