@@ -1,6 +1,9 @@
 //! Raw SQL of functions: `query`, `exec` and `batch`, rows D7 and D8 of the contract.
 
+mod hostile;
 mod injection;
+mod statements;
+mod views;
 
 use serde_json::{Value, json};
 
@@ -234,5 +237,5 @@ async fn d8_batches_are_serialisable() {
 
 async fn numbers(probe: &Probe<'_>) -> Value {
     let rows = probe.rows("SELECT n FROM numbers ORDER BY id", json!([])).await;
-    rows.as_array().unwrap().iter().map(|row| row["n"].clone()).collect()
+    rows.as_array().expect("rows").iter().map(|row| row["n"].clone()).collect()
 }

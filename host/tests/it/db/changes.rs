@@ -19,8 +19,8 @@ async fn stopped(mut host: Host) -> Project {
 /// `blog` with some fields of posts changed; null takes one away.
 fn posts_with(changes: &Value) -> Value {
     let mut config = blog();
-    let fields = config["collections"]["posts"]["fields"].as_object_mut().unwrap();
-    for (name, field) in changes.as_object().unwrap() {
+    let fields = config["collections"]["posts"]["fields"].as_object_mut().expect("fields of posts");
+    for (name, field) in changes.as_object().expect("fields by name") {
         match field {
             Value::Null => drop(fields.shift_remove(name)),
             field => drop(fields.insert(name.clone(), field.clone())),
