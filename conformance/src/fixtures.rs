@@ -36,7 +36,10 @@ pub struct Fixtures {
 /// Why the fixtures cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum FixtureError {
-    #[error("no fixture '{name}' in '{folder}'; write it, see the README of the suite")]
+    #[error(
+        "no fixture '{name}' in '{folder}'; write it, or name under `same` of a config file \
+         the one that stands for it, see the README of the suite"
+    )]
     Missing { name: String, folder: String },
     #[error("cannot read the fixtures folder '{folder}': {source}; name it with --fixtures")]
     Folder { folder: String, source: std::io::Error },
