@@ -37,9 +37,7 @@ To measure on another machine: `bench/run`, about {minutes} minutes and the time
 """
 
 
-def page(
-    slots: list[Slot], writes: dict[str, int], machine: str, rounds: int, seconds: int
-) -> str:
+def page(slots: list[Slot], writes: dict[str, int], machine: str, rounds: int, seconds: int) -> str:
     servers = len({(slot.workload, slot.name) for slot in slots})
     minutes = round(servers * (1 + rounds * seconds * len(CONNECTIONS)) / 60) + 1
     text = tables(slots, writes)
