@@ -139,6 +139,7 @@ def test_a_cancelled_call_in_line_is_never_sent(start: Start) -> None:
     host.load(
         "import asyncio\nasync def handler(ctx):\n"
         "    first = asyncio.ensure_future(ctx.db.posts.get('1'))\n"
+        "    await asyncio.sleep(0)\n"
         "    try:\n        await asyncio.wait_for(ctx.db.posts.create(n=2), 0.01)\n"
         "    except asyncio.TimeoutError:\n        print('given up')\n"
         "    third = await ctx.db.posts.get('3')\n    return [await first, third]\n"
@@ -206,3 +207,15 @@ def test_a_host_that_never_answers_is_given_up(db_host: Host) -> None:
     assert error["message"] == "the host did not answer db.get in time"
     db_host.reply(call, echo(call))
     assert db_host.call("ping")["result"] == {}
+
+
+def test_a_forked_process_has_no_database(db_host: Host) -> None:
+    db_host.load(
+        "import alyx, os\ndef handler(ctx):\n    pid = os.fork()\n    if pid == 0:\n"
+        "        try:\n            ctx.db.posts.get('x')\n"
+        "        except alyx.DatabaseError as error:\n"
+        "            os._exit(7 if error.code == 'UNAVAILABLE' else 8)\n"
+        "        os._exit(9)\n    return os.waitpid(pid, 0)[1] >> 8\n"
+    )
+    assert db_host.output() == 7
+    assert db_host.syscalls == []

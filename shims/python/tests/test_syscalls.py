@@ -176,11 +176,14 @@ def test_database_calls_leave_no_garbage(db_host: Host, kind: str) -> None:
         f"import gc\n{kind} handler(ctx):\n    gc.disable()\n"
         "    if ctx.input.get('count'):\n        return gc.collect()\n"
         f"    {wait}ctx.db.posts.get('x')\n    {wait}ctx.db['posts'].get('y')\n"
+        f"    try:\n        {wait}ctx.db.posts.get('')\n"
+        "    except Exception as error:\n        return error.code\n"
     )
-    db_host.database = echo
+    wrong = {"code": -32042, "message": "empty", "data": {"code": "WRONG"}}
+    db_host.database = lambda call: echo(call) if call["params"]["id"] else wrong
     db_host.output({"count": True})
     for _ in range(100):
-        db_host.output()
+        assert db_host.output() == "WRONG"
     assert db_host.output({"count": True}) < 50
 
 
@@ -242,5 +245,6 @@ def test_where_no_thread_can_be_had_a_waiting_one_reads(
         return True
 
     threads = Threads(Mock(), Mock(), read, Mock())
+    threads.wake()
     assert threads.sleep(answered, 1.0) is True
     assert left == []

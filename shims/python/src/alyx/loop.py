@@ -34,6 +34,8 @@ class Loop:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._create_task: Callable[..., Any]
         self._call_soon: Callable[..., Any]
+        # For a task to wait on; see `resolve`.
+        self.future: Callable[[], asyncio.Future[None]]
         # What the loop is about to run; another kind of loop may not tell.
         self._ready: Any = (True,)
         self._thread = 0
@@ -50,6 +52,7 @@ class Loop:
                 self._loop.set_exception_handler(self._late)
                 self._create_task = self._loop.create_task
                 self._call_soon = self._loop.call_soon
+                self.future = self._loop.create_future
                 self._ready = getattr(self._loop, "_ready", self._ready)
                 threading.Thread(
                     target=self._run, name="alyx-loop", daemon=True
@@ -81,10 +84,6 @@ class Loop:
     def is_here(self) -> bool:
         """Whether the calling thread is the loop's."""
         return get_ident() == self._thread
-
-    def future(self) -> asyncio.Future[None]:
-        """For a task to wait on; see `resolve`."""
-        return self.start().create_future()
 
     def resolve(self, future: asyncio.Future[None]) -> None:
         """Lets go on who waits, from any thread."""

@@ -64,7 +64,8 @@ class Peer:
         self._out: deque[bytes] = deque()
         self._writing = allocate_lock()
         self._writer = 0
-        self._lost = False
+        # Nothing that is sent arrives any more.
+        self.lost = False
 
     def open(self, max_frame: int) -> None:
         """Ends the handshake: larger frames both ways, requests are served."""
@@ -259,7 +260,7 @@ class Peer:
 
     def send_now(self, data: bytes) -> None:
         """Returns when the frame has left, so that even a crash cannot lose it."""
-        if self._lost:
+        if self.lost:
             return
         self._out.append(data)
         if self._writer == get_ident():
@@ -273,7 +274,7 @@ class Peer:
 
     def abandon(self) -> None:
         """Leaves the connection to the process that we were forked from."""
-        self._lost = True
+        self.lost = True
         self._out.clear()
         self._writing = allocate_lock()  # its owner may not exist here
         os.close(self.fd)
@@ -288,14 +289,14 @@ class Peer:
                 while out and size < WRITE_BATCH:
                     batch.append(out.popleft())
                     size += len(batch[-1])
-                if not self._lost:
+                if not self.lost:
                     self._write(b"".join(batch) if len(batch) > 1 else batch[0])
         except TimeoutError:
-            self._lost = True
+            self.lost = True
             complain(f"the host took no bytes for {WRITE_DEADLINE:.0f} s; leaving")
             self.on_stuck()
         except OSError:  # closed: the reading thread learns of it by itself
-            self._lost = True
+            self.lost = True
         finally:
             self._writer = 0
 

@@ -76,6 +76,7 @@ class Threads:
         self._idle: list[Any] = []  # the lock that each sleeping thread waits on
         self._started = 0
         self._waking = False
+        self._short_of_threads = False
         self._state = allocate_lock()
 
     def add(self, invocation: Invocation) -> None:
@@ -96,10 +97,9 @@ class Threads:
         """Waits in a handler's thread until `answered` is released, or time is up.
 
         Another thread reads, and goes on reading: to read here and to wake a
-        successor afterwards takes longer. Only where there is no other, we do.
+        successor afterwards takes longer. Only where there may be no other, we do.
         """
-        self.wake()
-        while not self._waking and self._reading.acquire(False):
+        while self._short_of_threads and self._reading.acquire(False):
             if not self._read():
                 break
             if self._successor is not None:
@@ -132,6 +132,7 @@ class Threads:
         except RuntimeError:  # the sandbox grants no more: go on with what we have
             self._started -= 1
             self._waking = False
+            self._short_of_threads = True
 
     def _has_work(self) -> bool:
         return not self._reading.locked() or bool(self._jobs and self._slots)

@@ -179,9 +179,7 @@ class Session:
             call.wanted = False
             what = f"the host did not answer {method} in time"
             raise DatabaseError("DEADLINE_EXCEEDED", what)
-        if call.error is not None:
-            raise call.error
-        return call.result
+        return call.outcome()
 
     async def ask_async(self, method: str, params: str) -> dict[str, Any]:
         """Calls the host and waits as a task."""
@@ -192,9 +190,7 @@ class Session:
         call = TaskCall(self, method, params, future)
         self.syscalls.begin(call)
         await future
-        if call.error is not None:
-            raise call.error
-        return call.result
+        return call.outcome()
 
     def refuse_waiting(self, reason: Callable[[], DatabaseError]) -> None:
         """Fails the calls that were not sent yet."""
@@ -215,6 +211,9 @@ class Call:
         self.wanted = True
         self.result: dict[str, Any] = {}
         self.error: DatabaseError | None = None
+        if peer.lost:
+            what = "there is no connection to the host; a forked process has none"
+            raise DatabaseError("UNAVAILABLE", what)
         self.id, self.frame = peer.request(method, params)
         size = len(self.frame) - HEADER_SIZE
         if size > peer.max_frame:
@@ -250,6 +249,20 @@ class Call:
             self.result = decode(result) if may_hold_special(payload) else result
         self.wake()
         self.session.syscalls.answered(self.session)
+
+    def outcome(self) -> dict[str, Any]:
+        """The result, or the error raised: once, and kept nowhere.
+
+        An error leads to the frames that it passed; a call that led to it from
+        there would be a circle, for the garbage collector to find.
+        """
+        if self.error is None:
+            return self.result
+        error, self.error = self.error, None
+        try:
+            raise error
+        finally:
+            del error
 
     def refuse(self, error: DatabaseError) -> None:
         """Fails it before it was sent."""
