@@ -36,4 +36,5 @@ mod auth_start;
 mod workers;
 mod db;
 mod sql;
+mod durability;
 mod guide;
