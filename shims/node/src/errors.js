@@ -7,7 +7,7 @@
 import { types } from "node:util";
 import { DatabaseError } from "./dberror.js";
 
-/** Protocol errors by name; the name is also `data.code`. */
+/** The protocol's errors by name; the name is also `data.code`. */
 export const CODES = Object.freeze({
   PARSE_ERROR: -32700,
   INVALID_REQUEST: -32600,
@@ -19,10 +19,25 @@ export const CODES = Object.freeze({
   NOT_READY: -32022,
   LOAD_FAILED: -32023,
   CANCELLED: -32024,
+  DEADLINE_EXCEEDED: -32025,
   OVERLOADED: -32026,
   RESULT_NOT_SERIALIZABLE: -32027,
   FRAME_TOO_LARGE: -32028,
+  INVOCATION_ENDED: -32029,
+  UNSUPPORTED_VERSION: -32030,
+  UNAUTHENTICATED: -32031,
+  DB_NOT_FOUND: -32040,
+  DB_CONFLICT: -32041,
+  DB_VALIDATION: -32042,
+  DB_FORBIDDEN: -32043,
+  DB_SQL: -32044,
+  DB_BUSY: -32045,
+  TX_ENDED: -32046,
+  TX_TIMEOUT: -32047,
+  DB_OUTCOME_UNKNOWN: -32048,
 });
+/** Their names by number, for errors that come with no more. @type {Map<unknown, string>} */
+const NAMES = new Map(Object.entries(CODES).map(([name, number]) => [number, name]));
 
 const MAX_MESSAGE = 4 * 1024;
 const MAX_STACK = 16 * 1024;
@@ -58,7 +73,7 @@ export function faultOf(message) {
   const { error, result } = message;
   if (error !== undefined && error !== null) {
     const { code, details, retryable } = error.data ?? {};
-    const word = typeof code === "string" ? code : "UNKNOWN";
+    const word = typeof code === "string" ? code : (NAMES.get(error.code) ?? "UNKNOWN");
     return { code: word, message: String(error.message), details, retryable: retryable === true };
   }
   if (message.jsonrpc === "2.0" && typeof result === "object" && result !== null) return undefined;

@@ -64,11 +64,18 @@ test("a question that is not answered in time fails, and a late answer is ignore
   hear({ id: 1, result: {} });
 });
 
-test("an error without data is an error all the same", async () => {
-  const { peer, hear } = connected();
-  const asked = call(peer);
-  hear({ id: 1, error: { code: -32601, message: "Method not found" } });
-  await assert.rejects(asked, { code: "UNKNOWN", message: "Method not found" });
+test("an error without data has the word of its number, if that has one", async () => {
+  const { peer, hear, written } = connected();
+  for (const [number, code] of /** @type {const} */ ([
+    [-32601, "METHOD_NOT_FOUND"],
+    [-32045, "DB_BUSY"],
+    [-1, "UNKNOWN"],
+  ])) {
+    const asked = call(peer);
+    peer.flush();
+    hear({ id: written.at(-1).id, error: { code: number, message: "bare" } });
+    await assert.rejects(asked, { code, message: "bare" });
+  }
 });
 
 test("an answer that cannot be read fails its call, and so does one that is no JSON-RPC", async () => {
