@@ -37,4 +37,6 @@ mod workers;
 mod db;
 mod sql;
 mod durability;
+mod validation;
+mod openapi;
 mod guide;
