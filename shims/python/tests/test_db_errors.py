@@ -9,7 +9,7 @@ import pytest
 import alyx
 from conftest import Start
 from database import KINDS
-from host import Host
+from host import Host, Message
 
 NAIVE = "a naive datetime cannot be sent to the database"
 
@@ -167,6 +167,19 @@ def test_a_call_over_the_frame_limit_is_an_error(start: Start, kind: str) -> Non
     }
 
 
+@pytest.mark.parametrize(
+    "use", ["db.c.get('x')", "db.c.list()", "db.exec('')", "db.c.create()"]
+)
+def test_an_answer_that_cannot_be_read_fails_its_call_alone(db: Host, use: str) -> None:
+    answers: list[Message] = [{}, {"result": 7}, {"result": None, "error": None}]
+    for answer in [*answers, {"error": 7}, {"result": {}}]:
+        id = db.start({"use": use})
+        db.send({"jsonrpc": "2.0", "id": db.syscall()["id"], **answer})
+        assert db.answer(id)["result"]["output"][0] == "INTERNAL_ERROR"
+    assert db.call("ping")["result"] == {}
+    assert db.strays == []
+
+
 ERRORS = """
 import alyx
 KIND handler(ctx):
@@ -217,6 +230,7 @@ def test_an_error_of_the_host_can_be_caught(
     ("wire", "code", "message", "status"),
     [
         ({"code": -32601, "message": "m"}, "METHOD_NOT_FOUND", "m", None),
+        ({"code": -32044, "message": "m"}, "DB_SQL", "m", None),
         ({"code": -1, "message": "m", "data": None}, "INTERNAL_ERROR", "m", None),
         ({"code": -1, "data": {"code": "X", "details": 5}}, "X", "", None),
         ({"data": {"code": "X", "details": {"status": 418}}}, "X", "", 418),

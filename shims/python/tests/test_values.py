@@ -73,12 +73,26 @@ def test_how_a_value_travels(value: object, wire: object) -> None:
     assert json.loads(values.encode(value)) == wire
 
 
-def test_a_filter_keeps_its_operators() -> None:
-    text = values.encode_filter({"$not": {"n": {"$gt": INT}}, "b": {"$in": [b"x"]}})
-    assert json.loads(text) == {
-        "$not": {"n": {"$gt": {"$int": str(INT)}}},
-        "b": {"$in": [{"$bytes": "eA=="}]},
-    }
+@pytest.mark.parametrize(
+    ("found", "wire"),
+    [
+        ({"n": INT}, {"n": {"$int": str(INT)}}),
+        ({"n": {"$gt": INT}}, {"n": {"$gt": {"$int": str(INT)}}}),
+        ({"b": {"$in": (b"x", 1)}}, {"b": {"$in": [{"$bytes": "eA=="}, 1]}}),
+        ({"$not": {"n": {"$ne": None}}}, {"$not": {"n": {"$ne": None}}}),
+        (
+            {"$or": [{"$and": [{"$not": {"a": {"$eq": {"$ref": "x"}}}}]}]},
+            {"$or": [{"$and": [{"$not": {"a": {"$eq": {"$lit": {"$ref": "x"}}}}}]}]},
+        ),
+        (
+            {"a": {"$odd": 1}, "$odd": 2, "$and": 3},
+            {"a": {"$odd": 1}, "$odd": 2, "$and": 3},
+        ),
+        ({"$not": [{"$x": 1}]}, {"$not": [{"$lit": {"$x": 1}}]}),
+    ],
+)
+def test_a_filter_keeps_its_operators(found: object, wire: object) -> None:
+    assert json.loads(values.encode_filter(found)) == wire
 
 
 def deep(levels: int, name: str = "a") -> Any:

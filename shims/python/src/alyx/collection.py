@@ -55,14 +55,14 @@ class Collection:
         if id is None:
             return None
         call = f"{self._head}{params.id_member(id)}}}"
-        return self._ask("db.get", call).get("doc")
+        return params.doc(self._ask("db.get", call))  # type: ignore[no-any-return]
 
     def create(
         self, data: Mapping[str, Any] | None = None, /, **fields: Any
     ) -> Document:
         """Stores a document, given as one dict or as keywords; returns it whole."""
         call = f"{self._head}{params.data_member(data, fields)}}}"
-        return self._ask("db.create", call)["doc"]  # type: ignore[no-any-return]
+        return params.doc(self._ask("db.create", call))  # type: ignore[no-any-return]
 
     def update(
         self, id: str, data: Mapping[str, Any] | None = None, /, **fields: Any
@@ -70,7 +70,7 @@ class Collection:
         """Changes the given fields; returns the whole document."""
         members = params.id_member(id) + params.data_member(data, fields)
         call = f"{self._head}{members}}}"
-        return self._ask("db.update", call)["doc"]  # type: ignore[no-any-return]
+        return params.doc(self._ask("db.update", call))  # type: ignore[no-any-return]
 
     def delete(self, id: str, /) -> None:
         """Deletes a document; NOT_FOUND when there is none."""
@@ -114,14 +114,14 @@ class AsyncCollection:
         if id is None:
             return None
         call = f"{self._head}{params.id_member(id)}}}"
-        return (await self._ask("db.get", call)).get("doc")
+        return params.doc(await self._ask("db.get", call))  # type: ignore[no-any-return]
 
     async def create(
         self, data: Mapping[str, Any] | None = None, /, **fields: Any
     ) -> Document:
         """Stores a document, given as one dict or as keywords; returns it whole."""
         call = f"{self._head}{params.data_member(data, fields)}}}"
-        return (await self._ask("db.create", call))["doc"]  # type: ignore[no-any-return]
+        return params.doc(await self._ask("db.create", call))  # type: ignore[no-any-return]
 
     async def update(
         self, id: str, data: Mapping[str, Any] | None = None, /, **fields: Any
@@ -129,7 +129,7 @@ class AsyncCollection:
         """Changes the given fields; returns the whole document."""
         members = params.id_member(id) + params.data_member(data, fields)
         call = f"{self._head}{members}}}"
-        return (await self._ask("db.update", call))["doc"]  # type: ignore[no-any-return]
+        return params.doc(await self._ask("db.update", call))  # type: ignore[no-any-return]
 
     async def delete(self, id: str, /) -> None:
         """Deletes a document; NOT_FOUND when there is none."""

@@ -32,12 +32,25 @@ NUMBERS = {
     "NOT_READY": -32022,
     "LOAD_FAILED": -32023,
     "CANCELLED": -32024,
+    "DEADLINE_EXCEEDED": -32025,
     "OVERLOADED": -32026,
     "RESULT_NOT_SERIALIZABLE": -32027,
     "FRAME_TOO_LARGE": -32028,
     "INVOCATION_ENDED": -32029,
 }
+# What the host alone says; its errors need not say it in words.
 _NAMES = {number: name for name, number in NUMBERS.items()}
+_NAMES.update(
+    {
+        -32040: "DB_NOT_FOUND",
+        -32041: "DB_CONFLICT",
+        -32042: "DB_VALIDATION",
+        -32043: "DB_FORBIDDEN",
+        -32044: "DB_SQL",
+        -32045: "DB_BUSY",
+        -32048: "DB_OUTCOME_UNKNOWN",
+    }
+)
 
 
 class Error(Exception):

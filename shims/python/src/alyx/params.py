@@ -141,9 +141,14 @@ def _statement(statement: Any, index: int) -> str:
     return sql_members(statement.get("sql"), statement.get("params"), where)
 
 
+def doc(result: dict[str, Any]) -> Any:
+    """A document, or None where there may be none."""
+    return _member(result, "doc")
+
+
 def page(result: dict[str, Any]) -> Page:
     """What `list` returns: documents, and how many match in all."""
-    docs = result.get("docs", [])
+    docs = _member(result, "docs")
     if "total" not in result:
         return {"docs": docs}  # type: ignore[typeddict-item]  # count=False
     return {"docs": docs, "total": result["total"]}
@@ -151,21 +156,29 @@ def page(result: dict[str, Any]) -> Page:
 
 def rows(result: dict[str, Any]) -> list[Document]:
     """What `query` returns. Of two columns with one name the last one wins."""
-    columns = result.get("columns", ())
-    return [dict(zip(columns, row)) for row in result.get("rows", ())]
+    columns = _member(result, "columns")
+    return [dict(zip(columns, row)) for row in _member(result, "rows")]
 
 
 def written(result: dict[str, Any]) -> Written:
     """What `exec` returns."""
     return {
-        "rows_affected": result.get("changes", 0),
+        "rows_affected": _member(result, "changes"),
         "last_insert_id": result.get("lastInsertId"),
     }
 
 
 def all_written(result: dict[str, Any]) -> list[Written]:
     """What `batch` returns."""
-    return [written(each) for each in result.get("results", ())]
+    return [written(each) for each in _member(result, "results")]
+
+
+def _member(result: dict[str, Any], name: str) -> Any:
+    try:
+        return result[name]
+    except KeyError:
+        what = f"the host's answer has no '{name}'"
+        raise DatabaseError("INTERNAL_ERROR", what) from None
 
 
 def invalid_query(message: str, **fields: Any) -> DatabaseError:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     Params = dict[str, Any]
     Request = Callable[[int, Params], None]
     Notification = Callable[[Params], None]
-    # Result, error, and the payload that they were read from.
+    # A result, or an error; and the payload that it was read from.
     OnReply = Callable[[dict[str, Any], "dict[str, Any] | None", bytes], None]
     Write = Callable[[bytes], None]
 
@@ -175,9 +175,12 @@ class Peer:
         id = message.get("id")
         on_reply = self._pending.pop(id, None) if type(id) is int else None
         if on_reply is not None:  # nobody answers a response, not even a stray one
-            result = message.get("result")
-            result = result if type(result) is dict else {}
-            on_reply(result, message.get("error"), payload)
+            result, error = message.get("result"), message.get("error")
+            if type(result) is not dict:
+                what = "the host's answer has neither a result nor an error"
+                error = error or wire_error("INTERNAL_ERROR", what)
+                result = {}
+            on_reply(result, error, payload)
 
     # -- calling ---------------------------------------------------------
 

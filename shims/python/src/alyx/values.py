@@ -44,21 +44,21 @@ class Unstorable(Exception):
 
 def encode(value: object) -> str:
     """One value as JSON text; raises Unstorable."""
-    return codec.encode(_wire(value, 0, True))
+    return codec.encode(_wire(value, 0))
 
 
 def encode_filter(value: object) -> str:
-    """A filter, whose objects of one `$` member are operators."""
-    return codec.encode(_wire(value, 0, False))
+    """A filter: its operands are values, its operators are not."""
+    return codec.encode(_filter(value, 0))
 
 
 def encode_members(members: dict[str, Any]) -> str:
     """An object that is no value itself, but holds some: named parameters."""
-    return codec.encode(_members(members, 1, True))
+    return codec.encode(_members(members, 1))
 
 
-def _wire(value: Any, depth: int, literal: bool) -> Any:
-    """The JSON that stands for a value; `literal` wraps objects of one `$` member."""
+def _wire(value: Any, depth: int) -> Any:
+    """The JSON that stands for a value."""
     kind = type(value)
     if kind in _DIRECT:
         return value
@@ -66,38 +66,62 @@ def _wire(value: Any, depth: int, literal: bool) -> Any:
         small = -MAX_PLAIN_INT <= value <= MAX_PLAIN_INT
         return value if small else {"$int": _digits(value)}
     if isinstance(value, dict):
-        if literal and len(value) == 1 and str(next(iter(value)))[:1] == "$":
-            return {"$lit": _members(value, depth + 2, literal)}
-        return _members(value, depth + 1, literal)
+        if len(value) == 1 and str(next(iter(value)))[:1] == "$":
+            return {"$lit": _members(value, depth + 2)}
+        return _members(value, depth + 1)
     if isinstance(value, (list, tuple)):
-        return _items(value, depth + 1, literal)
+        return _items(value, depth + 1)
     return _scalar(value)
 
 
-def _members(value: dict[Any, Any], depth: int, literal: bool) -> dict[str, Any]:
+def _members(
+    value: dict[Any, Any], depth: int, conditions: bool = False
+) -> dict[str, Any]:
     _check_depth(depth)
     found = {}
     for name, item in value.items():
         if not isinstance(name, str):
             raise Unstorable(f"a key of type {type(name).__name__}")
         try:
-            found[name] = _wire(item, depth, literal)
+            if conditions:
+                found[name] = _condition(name, item, depth)
+            else:
+                found[name] = _wire(item, depth)
         except Unstorable as error:
             error.steps.append(str(name))
             raise
     return found
 
 
-def _items(value: list[Any] | tuple[Any, ...], depth: int, literal: bool) -> list[Any]:
+def _items(
+    value: list[Any] | tuple[Any, ...], depth: int, filters: bool = False
+) -> list[Any]:
     _check_depth(depth)
     found = []
     for item in value:
         try:
-            found.append(_wire(item, depth, literal))
+            found.append(_filter(item, depth) if filters else _wire(item, depth))
         except Unstorable as error:  # noqa: PERF203
             error.steps.append(len(found))
             raise
     return found
+
+
+def _filter(value: Any, depth: int) -> Any:
+    if isinstance(value, dict):
+        return _members(value, depth + 1, conditions=True)
+    return _wire(value, depth)
+
+
+def _condition(name: str, item: Any, depth: int) -> Any:
+    """One member of a filter; what makes no sense is left to the host."""
+    if name in ("$and", "$or") and isinstance(item, (list, tuple)):
+        return _items(item, depth + 1, filters=True)
+    if name == "$not":
+        return _filter(item, depth)
+    if isinstance(item, dict):  # operators, and their operands
+        return _members(item, depth + 1)
+    return _wire(item, depth)
 
 
 def _check_depth(depth: int) -> None:
@@ -116,7 +140,7 @@ def _scalar(value: Any) -> Any:
     if isinstance(value, str):  # an enum of strings, say
         return str.__str__(value)
     if isinstance(value, int):
-        return _wire(int(value), 0, False)
+        return _wire(int(value), 0)
     return _text(value)
 
 
