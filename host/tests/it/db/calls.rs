@@ -175,6 +175,31 @@ async fn check_runaway(probe: &Probe<'_>, call: Value) {
 }
 
 #[tokio::test]
+async fn d9_a_call_too_large_to_be_sent_is_an_error_and_a_large_one_is_not() {
+    let host = project().serve().await;
+    for probe in probes(&host) {
+        let pid = probe.make(json!({"do": "pid"})).await;
+        let slug = |times: u32| json!({"title": "t", "slug": {"@repeat": ["äb", times]}});
+        let error = probe.refused("PAYLOAD_TOO_LARGE", create("posts", slug(3_000_000))).await;
+        let message = error["message"].as_str().unwrap();
+        assert!(message.contains("8388608"), "{}: {message}", probe.name);
+        let exec = exec("UPDATE posts SET slug = ?", json!([{"@repeat": ["x", 9_000_000]}]));
+        probe.refused("PAYLOAD_TOO_LARGE", exec).await;
+        let length = "SELECT length(slug) AS n FROM posts WHERE slug = ?";
+        let large = json!({"@repeat": ["äb", 500_000]});
+        probe.clear().await;
+        let calls = json!([
+            {"do": "create", "collection": "posts", "data": slug(500_000)},
+            {"do": "query", "sql": length, "params": [large]},
+        ]);
+        let results = probe.done(json!({"do": "sequence", "calls": calls})).await;
+        assert_eq!(results[1], json!([{"n": 1_000_000}]), "{}", probe.name);
+        assert_eq!(probe.make(json!({"do": "pid"})).await, pid, "{}", probe.name);
+        probe.clear().await;
+    }
+}
+
+#[tokio::test]
 async fn d9_a_worker_that_dies_in_the_middle_leaves_what_was_acknowledged() {
     let host = project().serve().await;
     for probe in probes(&host) {

@@ -2,6 +2,8 @@
 
 use serde_json::{Value, json};
 
+use crate::harness::RUNTIMES;
+
 use super::{create, delete, exec, get, list, probes, project, uncaught, update};
 
 const NOBODY: &str = "0190a1b2-0000-7000-8000-000000000001";
@@ -109,6 +111,22 @@ async fn d5_raw_sql_gives_ids_and_times_and_moves_updated_at() {
         let nothing = exec("UPDATE posts SET title = NULL WHERE id = ?", json!([b["id"]]));
         let error = probe.refused("VALIDATION_ERROR", nothing).await;
         assert_eq!(error["field"], "title", "{}", probe.name);
+    }
+}
+
+/// As the guide and the contract write them.
+#[tokio::test]
+async fn d5_every_style_of_a_call_means_the_same_in_every_language() {
+    let host = project().with_all("dbstyles").serve().await;
+    let expected = json!({
+        "options": ["b", "a", 2], "nothing": ["a", "b", 2], "sorts": ["b", "a", 2],
+        "missing": null, "updated": "c", "rows": [{"title": "c"}], "named": [{"title": "b"}],
+        "written": {"rows_affected": 1, "last_insert_id": null}, "batch": 1,
+        "caught": [true, "NOT_FOUND", "posts"], "deleted": null, "left": 0,
+    });
+    for runtime in RUNTIMES {
+        let seen = host.call(&runtime.function("dbstyles"), json!({})).await.value();
+        assert_eq!(seen, expected, "{runtime}");
     }
 }
 

@@ -69,6 +69,11 @@ async fn d1_bounds_of_a_page_are_told() {
             let message = error["message"].as_str().unwrap();
             assert!(message.contains(field), "{}: {options}: {message}", probe.name);
         }
+        if probe.runtime == Runtime::Node {
+            let misspelt = list("posts", json!({"filters": {"title": "x"}}));
+            let error = probe.refused("INVALID_QUERY", misspelt).await;
+            assert!(error["message"].as_str().unwrap().contains("filters"), "{error}");
+        }
         if probe.runtime != Runtime::Go {
             // In Go 0 is what an option is that was not given.
             filled(&probe, 3).await;

@@ -38,6 +38,7 @@ fn lossless() -> Vec<(&'static str, Value)> {
         ("tags", json!({"$int": "5"})),
         ("tags", json!({"$bytes": "AAEC"})),
         ("tags", json!({"$lit": {"$int": "5"}})),
+        ("tags", json!({"__proto__": {"a": 1}, "constructor": 1})),
         ("tags", json!([{"$lit": 1}, {"$gt": {"$int": "7"}}, {"a": 1, "$int": "5"}])),
         (
             "tags",
