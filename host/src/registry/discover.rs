@@ -76,6 +76,14 @@ pub fn is_foreign(name: &str) -> bool {
     name.starts_with('.') || matches!(name, "node_modules" | "__pycache__")
 }
 
+/// Files that editors and interpreters put beside the real ones.
+pub fn is_left_behind(name: &str) -> bool {
+    let hashes = name.starts_with('#') && name.ends_with('#');
+    let ends = [".pyc", "~", ".swp", ".swo", ".swx", ".tmp"];
+    // What Vim makes to see whether it may.
+    hashes || name == "4913" || ends.iter().any(|end| name.ends_with(end))
+}
+
 struct Folder<'a> {
     root: &'a Path,
     label: &'a str,
@@ -85,7 +93,7 @@ struct Folder<'a> {
 impl Folder<'_> {
     fn place(&self, path: &Path, listing: &mut Listing) {
         let name = file_name(path);
-        if is_foreign(&name) {
+        if is_foreign(&name) || is_left_behind(&name) {
             return;
         }
         if name.starts_with('_') {

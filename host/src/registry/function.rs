@@ -35,6 +35,9 @@ pub struct Function {
     /// Changes with code, manifest, environment and dependencies; empty when there is a problem.
     pub revision: Arc<str>,
     pub problem: Option<Problem>,
+    /// Why the code on disk is not what serves: under `alyx dev` the last good revision goes on
+    /// serving while a newer one does not load.
+    pub stale: Option<Arc<str>>,
 }
 
 /// Whether a worker of this function may serve others as well when workers are short.

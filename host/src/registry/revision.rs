@@ -1,66 +1,72 @@
 //! The revision of a function: a hash of everything that its code depends on in the folder.
 //!
-//! Knows nothing of time or places: only contents and names below the functions folder count,
-//! so that a copy of the folder elsewhere has the same revisions. Not covered: a function that
-//! imports another function's own file.
+//! That is its own files, the local files they import and so on, the lists of its packages, and
+//! data beside the functions, of which nobody can tell who reads it. Knows nothing of time or
+//! places: only contents and names below the functions folder count, so that a copy of the folder
+//! elsewhere has the same revisions.
 
 use crate::config::secret::Secret;
+use crate::registry::content::{Contents, Stamp};
 use crate::registry::discover::is_foreign;
+use crate::registry::imports::Language;
+use crate::registry::resolve::Places;
+use crate::registry::tree::{MAX_FILES, Tree};
 use sha2::{Digest, Sha256};
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-/// Of a larger file only the beginning and the size count.
-const MAX_BYTES: u64 = 16 << 20;
-/// Most files of one tree; the rest does not count.
-const MAX_FILES: usize = 10_000;
-const MAX_DEPTH: usize = 32;
 /// Half of the hash: enough to never meet twice, short enough for a table.
 const SHOWN_BYTES: usize = 16;
 
-/// What says which packages a function gets.
-const DEPENDENCY_FILES: [&str; 13] = [
+/// What says which packages a function gets. The last of Node's is what npm says is there.
+const NODE_PACKAGES: [&str; 7] = [
     "package.json",
     "package-lock.json",
     "npm-shrinkwrap.json",
     "pnpm-lock.yaml",
     "yarn.lock",
     "bun.lock",
-    "requirements.txt",
-    "pyproject.toml",
-    "uv.lock",
-    "poetry.lock",
-    "go.mod",
-    "go.sum",
-    "go.work",
+    "node_modules/.package-lock.json",
 ];
+const PYTHON_PACKAGES: [&str; 4] = ["requirements.txt", "pyproject.toml", "uv.lock", "poetry.lock"];
+const GO_PACKAGES: [&str; 3] = ["go.mod", "go.sum", "go.work"];
 
-/// Hash of what all functions share; made once per scan.
-#[derive(Debug, Clone)]
-pub struct Shared([u8; 32]);
-
-/// `paths` are files and folders below the canonical `root`.
-pub fn shared(root: &Path, paths: &[PathBuf], warnings: &mut Vec<String>) -> Shared {
-    let mut tree = Tree::new(root);
-    for path in paths {
-        tree.add(path, 0);
-    }
-    for name in DEPENDENCY_FILES {
-        let path = root.join(name);
-        if path.is_file() {
-            tree.add_file(&path);
-        }
-    }
-    if tree.files > MAX_FILES {
-        let count = format!("more than {MAX_FILES} files beside the functions; ");
-        warnings.push(count + "changes in the rest go unnoticed, move data elsewhere");
-    }
-    Shared(tree.hash.finalize().into())
+/// What lies beside the functions; looked at once per scan.
+#[derive(Debug)]
+pub struct Beside {
+    /// Hash of what is no code.
+    data: [u8; 32],
+    code: Vec<PathBuf>,
+    /// The folders it lies in.
+    pub folders: Vec<PathBuf>,
 }
 
-/// What one function's revision is made of besides the shared part.
+impl Beside {
+    /// `paths` are files and folders below the canonical `root`.
+    pub fn look(
+        root: &Path,
+        paths: &[PathBuf],
+        contents: &mut Contents,
+        warnings: &mut Vec<String>,
+    ) -> Beside {
+        let mut tree = Tree::new(root);
+        for path in paths {
+            tree.add(path);
+        }
+        if tree.is_cut() {
+            let count = format!("more than {MAX_FILES} files beside the functions; ");
+            warnings.push(count + "changes in the rest go unnoticed, move data elsewhere");
+        }
+        let is_code = |path: &PathBuf| Language::of_file(path).is_some();
+        let (code, data): (Vec<_>, Vec<_>) = tree.files.into_iter().partition(is_code);
+        let mut hash = Hash::new(root);
+        data.iter().for_each(|path| hash.file(path, contents));
+        Beside { data: hash.0.finalize().into(), code, folders: tree.folders }
+    }
+}
+
+/// What one function's revision is made of besides what lies beside it.
 #[derive(Debug)]
 pub struct Parts<'a> {
     pub name: &'a str,
@@ -71,100 +77,125 @@ pub struct Parts<'a> {
     pub env: &'a BTreeMap<String, Secret>,
 }
 
-pub fn revision(root: &Path, shared: &Shared, parts: &Parts<'_>) -> String {
-    let mut tree = Tree::new(root);
-    tree.field(b"shared", &shared.0);
-    tree.field(b"name", parts.name.as_bytes());
-    tree.field(b"runtime", parts.runtime.as_bytes());
-    tree.field(b"entry", relative(root, parts.entry));
+/// A revision and what it was read from.
+#[derive(Debug)]
+pub struct Revision {
+    pub text: String,
+    /// The code that a worker will read, as it was.
+    pub sources: Vec<(PathBuf, Stamp)>,
+    /// The folders of its own.
+    pub folders: Vec<PathBuf>,
+}
+
+pub fn revision(
+    root: &Path,
+    beside: &Beside,
+    parts: &Parts<'_>,
+    contents: &mut Contents,
+) -> Revision {
+    let mut hash = Hash::new(root);
+    hash.field(b"beside", &beside.data);
+    hash.field(b"name", parts.name.as_bytes());
+    hash.field(b"runtime", parts.runtime.as_bytes());
+    hash.field(b"entry", relative(root, parts.entry));
     if let Some(manifest) = parts.manifest {
-        tree.field(b"manifest", manifest.as_bytes());
+        hash.field(b"manifest", manifest.as_bytes());
     }
     for (name, value) in parts.env {
-        tree.field(name.as_bytes(), value.expose().as_bytes());
+        hash.field(name.as_bytes(), value.expose().as_bytes());
     }
-    tree.field(b"files", b"");
-    match parts.folder {
-        Some(folder) => tree.add(folder, 0),
-        None => tree.add_file(parts.entry),
+    hash.field(b"files", b"");
+    let mut own = Tree::new(root);
+    own.add(parts.folder.unwrap_or(parts.entry));
+    let language = Language::of_runtime(parts.runtime);
+    let mut files: BTreeSet<PathBuf> = own.files.into_iter().collect();
+    match language {
+        Some(language) => imported(root, language, parts, beside, &mut files, contents),
+        // A language that nobody here can read: all code counts.
+        None => files.extend(beside.code.iter().cloned()),
     }
-    hex::encode(&tree.hash.finalize()[..SHOWN_BYTES])
+    files.extend(packages(root, parts.folder, language));
+    files.iter().for_each(|path| hash.file(path, contents));
+    let stamp = |path: PathBuf, contents: &mut Contents| Some((contents.of(&path)?.stamp, path));
+    let sources = files.into_iter().filter_map(|path| stamp(path, contents));
+    Revision {
+        sources: sources.map(|(stamp, path)| (path, stamp)).collect(),
+        text: hex::encode(&hash.0.finalize()[..SHOWN_BYTES]),
+        folders: own.folders,
+    }
 }
 
-struct Tree<'a> {
-    root: &'a Path,
-    hash: Sha256,
-    files: usize,
-    /// Real paths, so that links in a circle come to an end.
-    folders: HashSet<PathBuf>,
+/// Adds the local files that `files` import, those that these import, and so on.
+fn imported(
+    root: &Path,
+    language: Language,
+    parts: &Parts<'_>,
+    beside: &Beside,
+    files: &mut BTreeSet<PathBuf>,
+    contents: &mut Contents,
+) {
+    let folder = parts.folder.or_else(|| parts.entry.parent()).unwrap_or(root);
+    let places = Places::new(language, root, folder);
+    let is_code = |path: &PathBuf| Language::of_file(path) == Some(language);
+    let mut queue: Vec<PathBuf> = files.iter().filter(|path| is_code(path)).cloned().collect();
+    let mut open = false;
+    while let Some(file) = queue.pop() {
+        let Some(content) = contents.of(&file) else { continue };
+        if content.imports.open && !open {
+            open = true;
+            let code = beside.code.iter().filter(|path| is_code(path)).cloned();
+            queue.extend(code.filter(|path| files.insert(path.clone())));
+        }
+        // An import may be meant from where the file is, or from where a link to it lies.
+        let real = fs::canonicalize(&file).ok().filter(|real| *real != file);
+        for from in [Some(&file), real.as_ref()].into_iter().flatten() {
+            let found = content.imports.local.iter().flat_map(|import| places.of(from, import));
+            let inside = found.filter(|path| is_inside(root, path));
+            queue.extend(inside.filter(|path| files.insert(path.clone())).take(MAX_FILES));
+        }
+    }
 }
 
-impl<'a> Tree<'a> {
-    fn new(root: &'a Path) -> Tree<'a> {
-        Tree { root, hash: Sha256::new(), files: 0, folders: HashSet::new() }
+/// Below the functions folder, also by its real path, and nothing that a tool has put there.
+fn is_inside(root: &Path, path: &Path) -> bool {
+    let Ok(inner) = path.strip_prefix(root) else { return false };
+    let foreign = inner.components().any(|part| is_foreign(&part.as_os_str().to_string_lossy()));
+    !foreign && fs::canonicalize(path).is_ok_and(|real| real.starts_with(root))
+}
+
+fn packages(root: &Path, folder: Option<&Path>, language: Option<Language>) -> Vec<PathBuf> {
+    let all = [&NODE_PACKAGES[..], &PYTHON_PACKAGES, &GO_PACKAGES];
+    let lists = match language {
+        Some(Language::Node) => &all[..1],
+        Some(Language::Python) => &all[1..2],
+        Some(Language::Go) => &all[2..],
+        None => &all[..],
+    };
+    let folders = [Some(root), folder].into_iter().flatten();
+    let names = || lists.iter().flat_map(|list| list.iter());
+    let paths = folders.flat_map(|folder| names().map(move |name| folder.join(name)));
+    paths.filter(|path| path.is_file()).collect()
+}
+
+struct Hash<'a>(Sha256, &'a Path);
+
+impl<'a> Hash<'a> {
+    fn new(root: &'a Path) -> Hash<'a> {
+        Hash(Sha256::new(), root)
     }
 
     /// Lengths first: no two lists of fields give the same bytes.
     fn field(&mut self, name: &[u8], value: &[u8]) {
         for bytes in [name, value] {
-            self.hash.update((bytes.len() as u64).to_le_bytes());
-            self.hash.update(bytes);
+            self.0.update((bytes.len() as u64).to_le_bytes());
+            self.0.update(bytes);
         }
     }
 
-    fn add(&mut self, path: &Path, depth: usize) {
-        if self.files > MAX_FILES {
-            return;
-        }
-        // What leaves the folder is not part of it; what cannot be read fails when it is loaded.
-        let Ok(real) = fs::canonicalize(path) else { return };
-        if !real.starts_with(self.root) {
-            return;
-        }
-        if real.is_file() {
-            self.add_file(path);
-        } else if real.is_dir() && depth < MAX_DEPTH && self.folders.insert(real.clone()) {
-            self.add_folder(path, depth);
-        }
-    }
-
-    fn add_folder(&mut self, path: &Path, depth: usize) {
-        // A Python environment is made from files that count already.
-        if path.join("pyvenv.cfg").exists() {
-            return;
-        }
-        let Ok(entries) = fs::read_dir(path) else { return };
-        let inner = entries.take(MAX_FILES).filter_map(Result::ok).map(|entry| entry.path());
-        let mut inner: Vec<_> = inner.collect();
-        inner.sort();
-        for path in inner {
-            let name = path.file_name().unwrap_or_default().to_string_lossy();
-            if !is_foreign(&name) && !name.ends_with(".pyc") {
-                self.add(&path, depth + 1);
-            }
-        }
-    }
-
-    fn add_file(&mut self, path: &Path) {
-        self.files += 1;
-        let content = content(path);
-        let root = self.root;
-        self.field(relative(root, path), content.as_ref().map_or(b"unreadable", |hash| hash));
-    }
-}
-
-/// Hash of a file's size and content, read piece by piece.
-fn content(path: &Path) -> io::Result<[u8; 32]> {
-    let file = fs::File::open(path)?;
-    let mut hash = Sha256::new();
-    hash.update(file.metadata()?.len().to_le_bytes());
-    let mut reader = file.take(MAX_BYTES);
-    let mut piece = [0; 16 << 10];
-    loop {
-        match reader.read(&mut piece)? {
-            0 => return Ok(hash.finalize().into()),
-            count => hash.update(&piece[..count]),
-        }
+    fn file(&mut self, path: &Path, contents: &mut Contents) {
+        let content = contents.of(path);
+        let name = relative(self.1, path);
+        self.field(name, content.as_ref().map_or(b"unreadable", |content| &content.digest));
     }
 }
 

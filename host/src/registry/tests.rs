@@ -7,6 +7,7 @@ use super::*;
 use crate::config::Config;
 use crate::registry::function::Isolation;
 use std::fs;
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// A project in a temp folder, written file by file.

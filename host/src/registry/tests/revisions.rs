@@ -39,11 +39,79 @@ fn own_code_and_manifest_change_one_function() {
 }
 
 #[test]
-fn shared_code_and_dependencies_change_all() {
-    for name in ["_shared/x.js", "_shared/new.js", "_new.py", "lib/y.js", "package.json", "go.sum"]
-    {
+fn shared_data_and_lists_of_packages_change_all_who_could_use_them() {
+    for name in ["_shared/x.json", "_shared/new.txt", "_new.bin", "lib/y.html", "package.json"] {
         assert_eq!(changes(name, "new"), (true, true), "{name}");
     }
+    assert_eq!(changes("node_modules/.package-lock.json", "new"), (true, true));
+    for name in ["go.sum", "requirements.txt"] {
+        assert_eq!(changes(name, "new"), (false, false), "{name}");
+    }
+}
+
+#[test]
+fn shared_code_changes_who_imports_it() {
+    for name in ["_shared/x.js", "_shared/new.js", "_new.py", "lib/y.js"] {
+        assert_eq!(changes(name, "new"), (false, false), "{name}");
+    }
+    // a → _shared/x → lib/y; b makes up a name while it runs.
+    let project = Project::new(FILES);
+    project.write("a.js", "import { x } from './_shared/x.js'");
+    project.write("_shared/x.js", "export { y as x } from '../lib/y'");
+    let mut before = revisions(&project);
+    let mut changes = |name: &str, text: &str| {
+        project.write(name, text);
+        let after = revisions(&project);
+        let changed = (before.0 != after.0, before.1 != after.1);
+        before = after;
+        changed
+    };
+    assert_eq!(changes("lib/y.js", "new"), (true, false));
+    assert_eq!(changes("_shared/other.js", "new"), (false, false));
+    assert_eq!(changes("b/index.js", "import(name)"), (false, true));
+    assert_eq!(changes("_shared/other.js", "newer"), (false, true));
+    assert_eq!(changes("_shared/other.py", "new"), (false, false));
+    assert_eq!(changes("b/index.js", "import '../a.js'"), (false, true));
+    assert_eq!(changes("lib/y.js", "newer"), (true, true));
+}
+
+#[test]
+fn a_missing_import_counts_once_it_is_there() {
+    for (name, text, part) in [
+        ("a.js", "import './_shared/late.js'", "_shared/late.js"),
+        ("c.py", "from _shared import late", "_shared/late.py"),
+        ("d.go", "import \"functions/_late\"", "_late/late.go"),
+    ] {
+        let project = Project::new(&[(name, text), ("b.js", "")]);
+        let before = project.scan();
+        project.write(part, "");
+        let after = project.scan();
+        let changed = |name: &str| {
+            before.get(name).unwrap().revision != after.get(name).unwrap().revision
+        };
+        assert!(changed(&name[..1]) && !changed("b"), "{name}");
+    }
+}
+
+#[test]
+fn an_import_through_a_link_counts_by_where_the_code_is() {
+    let project = Project::new(&[("lib/real.js", "import './part.js'"), ("b.js", "")]);
+    symlink("lib/real.js", project.path("a.js")).unwrap();
+    let before = revisions(&project);
+    project.write("lib/part.js", "");
+    let after = revisions(&project);
+    assert!(before.0 != after.0 && before.1 == after.1);
+}
+
+#[test]
+fn code_of_a_language_that_nobody_knows_counts_for_all_of_it() {
+    let yaml = "functions: {runtimes: {ruby: {command: [ruby], extensions: [.rb]}}}";
+    let project = Project::new(&[("a.rb", ""), ("b.js", ""), ("_shared/x.js", "")]);
+    fs::write(project.folder.path().join("alyx.yaml"), yaml).unwrap();
+    let before = revisions(&project);
+    project.write("_shared/x.js", "new");
+    let after = revisions(&project);
+    assert!(before.0 != after.0 && before.1 == after.1);
 }
 
 #[test]
@@ -56,6 +124,11 @@ fn what_tools_leave_behind_changes_nothing() {
         "b/x.pyc",
         ".git/HEAD",
         "b/.DS_Store",
+        "_shared/.x.js.swp",
+        "_shared/x.js~",
+        "_shared/#x.js#",
+        "_shared/4913",
+        "_x.json~",
         "c.js",
         "notes.md",
     ];
