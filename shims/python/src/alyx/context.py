@@ -180,6 +180,10 @@ class Context:
         "input",
     )
 
+    # Made when they are asked for; most calls ask for none.
+    _db: DB
+    _async_db: AsyncDB
+
     def __init__(self, invocation: Invocation) -> None:
         params = invocation.params
         auth = params.get("auth")
@@ -187,8 +191,6 @@ class Context:
         self._invocation = invocation
         self._log: Log | None = None
         self._request: Request | None = None
-        self._db: DB | None = None
-        self._async_db: AsyncDB | None = None
         # The body of the request, always a dict.
         self.input: dict[str, Any] = params.get("input", {})
         # The signed-in user, or None.
@@ -229,17 +231,16 @@ class Context:
         syscalls = self._invocation.served.syscalls
         # Not asked of the handler: a decorator may hide an `async def`, and what
         # asyncio.to_thread runs has to block.
-        if syscalls.loop.is_here():
-            return self._get_async_db()  # type: ignore[return-value]
-        if self._db is None:
-            self._db = DB(syscalls.session(self._invocation, self.deadline))
+        here = syscalls.loop.is_here()
+        try:
+            return self._async_db if here else self._db  # type: ignore[return-value]
+        except AttributeError:
+            session = syscalls.session(self._invocation, self.deadline)
+        if here:
+            self._async_db = AsyncDB(session)
+            return self._async_db  # type: ignore[return-value]
+        self._db = DB(session)
         return self._db
-
-    def _get_async_db(self) -> AsyncDB:
-        if self._async_db is None:
-            syscalls = self._invocation.served.syscalls
-            self._async_db = AsyncDB(syscalls.session(self._invocation, self.deadline))
-        return self._async_db
 
 
 class AsyncContext(Context):
