@@ -104,9 +104,7 @@ impl Guard {
     fn of_function(&self, context: &AuthContext<'_>) -> Result<(), DbError> {
         use AuthAction as A;
         if context.database_name == Some("temp") {
-            return Err(DbError::forbidden(
-                "temporary tables, views and triggers are not for functions; use ordinary ones",
-            ));
+            return Err(temporary(&context.action));
         }
         match context.action {
             A::Select | A::Recursive => Ok(()),
@@ -186,6 +184,19 @@ fn of_host(context: &AuthContext<'_>) -> Result<(), DbError> {
         | A::Update { table_name: name, .. } => table(name),
         _ => Ok(()),
     }
+}
+
+/// Whatever an ALTER renames or drops, SQLite looks for it in temporary views as well. It does not
+/// tell what the new name is, so that it could be one of the host's.
+fn temporary(action: &AuthAction<'_>) -> DbError {
+    DbError::forbidden(match action {
+        AuthAction::Read { table_name, .. } | AuthAction::Update { table_name, .. }
+            if table_name.starts_with("sqlite_temp_") =>
+        {
+            "functions can add columns to their tables, not rename or drop; make another table and copy"
+        }
+        _ => "temporary tables, views and triggers are not for functions; use ordinary ones",
+    })
 }
 
 pub(super) fn ours(name: &str) -> bool {

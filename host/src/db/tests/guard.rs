@@ -120,6 +120,13 @@ async fn views_and_triggers_lead_nowhere_new() {
         .await;
     assert_eq!(inner.unwrap_err().code, "DB_FORBIDDEN");
     run("DROP TRIGGER spy").await.unwrap();
+    // The new name could be anything.
+    for sql in ["leak RENAME TO _alyx_mine", "leak RENAME COLUMN a TO b", "leak DROP COLUMN a"] {
+        let refusal = run(&format!("ALTER TABLE {sql}")).await;
+        let message = check_error(refusal, "DB_FORBIDDEN", None).message;
+        assert!(message.starts_with("functions can add columns"), "{sql}: {message}");
+    }
+    run("ALTER TABLE leak ADD COLUMN b").await.unwrap();
     // Nor does a reference tell what is there.
     let oracle = "CREATE TABLE oracle (id TEXT PRIMARY KEY REFERENCES _alyx_credentials (user_id))";
     run(oracle).await.unwrap();

@@ -40,6 +40,11 @@ async fn d7_views_and_triggers_of_functions_lead_nowhere() {
             }
             run("DROP VIEW peek").await;
         }
+        // The new name of a table could be one of the host's.
+        for to in ["_alyx_mine", "other"] {
+            let rename = exec(&format!("ALTER TABLE leak RENAME TO {to}"), json!([]));
+            probe.refused("DB_FORBIDDEN", rename).await;
+        }
         // Nor does a reference tell what is there.
         run("CREATE TABLE oracle (id TEXT PRIMARY KEY REFERENCES _alyx_credentials (user_id))")
             .await;
