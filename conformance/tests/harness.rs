@@ -38,6 +38,7 @@ const MUTANTS: &[(&str, &str)] = &[
     ("forgets-the-word", "fn/db-error/uncaught"),
     ("nameless-errors", "fn/db-error/without-data"),
     ("retryable-among-details", "fn/db-error/retryable"),
+    ("takes-half-answers", "fn/db-error/truncated"),
     ("bytes-as-text", "fn/value/bytes-read"),
     ("bytes-without-padding", "fn/value/bytes-written"),
     ("nan-as-null", "fn/value/unsendable"),

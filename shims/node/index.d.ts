@@ -118,8 +118,8 @@ export type Database = DatabaseMethods & Collections & { readonly [collection: s
 export interface Collections {}
 
 export interface DatabaseMethods {
-  /** Runs a statement that reads; `truncated` where the host sent fewer rows than there are. */
-  query<T = Document>(sql: string, params?: Params | null): Promise<T[] & { readonly truncated?: true }>;
+  /** Runs a statement that reads. */
+  query<T = Document>(sql: string, params?: Params | null): Promise<T[]>;
   /** Runs a statement that writes. */
   exec(sql: string, params?: Params | null): Promise<Written>;
   /** Runs statements in one transaction: all of them or none. The error of one names its index in `op`. */

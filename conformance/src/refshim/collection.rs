@@ -100,6 +100,12 @@ impl Asks<'_> {
             }
             "db.get" | "db.create" | "db.update" => read("doc"),
             "db.query" if self.line.is(Mutant::RowsAsLists) => read("rows"),
+            "db.query"
+                if answer["truncated"] == true && !self.line.is(Mutant::TakesHalfAnswers) =>
+            {
+                let what = "the result has more rows than the host sends at once";
+                return Err(coded(ErrorCode::DbValidation, "RESULT_TOO_LARGE", what));
+            }
             "db.query" => self.rows(answer),
             "db.exec" => self.written(answer),
             "db.batch" => {

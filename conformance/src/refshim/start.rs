@@ -41,6 +41,7 @@ pub(super) enum Mutant {
     SendsAfterCancel,
     ThrowsOnMissing,
     RowsAsLists,
+    TakesHalfAnswers,
     ReadsIntegersAsFloats,
     WritesNoLiterals,
     /// Takes a filter for a document.

@@ -77,21 +77,26 @@ function invalid(message, op) {
 }
 
 /**
- * Rows as objects; of two columns with one name the last one wins.
+ * Rows as objects; of two columns with one name the last one wins. Half an answer must not look
+ * like a whole one: it is refused.
  *
  * @param {{ columns: string[], rows: unknown[][], truncated?: boolean }} result
  */
 export function rowsOf({ columns, rows, truncated }) {
+  if (truncated) {
+    throw new DatabaseError(
+      "RESULT_TOO_LARGE",
+      `the result has more than the ${rows.length} rows that the host sends at once; ask for fewer`,
+    );
+  }
   const set = columns.includes("__proto__") ? setMember : assign;
-  const objects = rows.map((cells) => {
+  return rows.map((cells) => {
     const row = {};
     for (let index = 0; index < columns.length; index += 1) {
       set(row, /** @type {string} */ (columns[index]), cells[index]);
     }
     return row;
   });
-  if (truncated) Object.defineProperty(objects, "truncated", { value: true });
-  return objects;
 }
 
 /**

@@ -179,17 +179,7 @@ const RESULTS = [
     ],
   ],
   ["db.query/result-empty", (db) => db.query("Q"), []],
-  [
-    "db.query/result-truncated",
-    (db) => db.query("Q").then((rows) => ({ rows: [...rows], truncated: rows.truncated })),
-    {
-      rows: [
-        { n: BIG, blob: Buffer.alloc(1) },
-        { n: 1.5, blob: null },
-      ],
-      truncated: true,
-    },
-  ],
+  ["db.query/result-truncated", (db) => db.query("Q").catch((error) => error.code), "RESULT_TOO_LARGE"],
   ["db.exec/result", (db) => db.exec("E"), { rows_affected: 1, last_insert_id: null }],
   ["db.exec/result-insert", (db) => db.exec("E"), { rows_affected: 1, last_insert_id: 7 }],
   ["db.exec/result-large-key", (db) => db.exec("E"), { rows_affected: 1, last_insert_id: BIG }],

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from . import params as wire
 from .collection import AsyncCollection, Collection
+from .errors import DatabaseError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -61,8 +62,13 @@ class _Collections:
 
     def _rows(self, result: dict[str, Any]) -> list[Document]:
         if result.get("truncated"):
-            journal = self._session.invocation.journal
-            journal.write("warn", "the host left out rows of a query: add a LIMIT")
+            # Half an answer must not look like a whole one.
+            count = len(result["rows"])
+            raise DatabaseError(
+                "RESULT_TOO_LARGE",
+                f"the result has more than the {count} rows that the host sends"
+                " at once; ask for fewer",
+            )
         return wire.rows(result)
 
     def _batch(self, statements: Sequence[Statement]) -> str:
