@@ -194,7 +194,9 @@ fn refused(reason: &Refusal, function: &str, verbose: bool) -> ApiError {
         Refusal::Unavailable { .. } => ApiError::new(503, "RUNTIME_UNAVAILABLE", message),
         Refusal::Disabled { .. } => ApiError::new(503, "RUNTIME_DISABLED", message),
         Refusal::Deadline => ApiError::new(504, "FUNCTION_TIMEOUT", message),
-        Refusal::Stopping => ApiError::new(503, "UNAVAILABLE", message).retry_after(1),
+        Refusal::Stopping | Refusal::Replaced => {
+            ApiError::new(503, "UNAVAILABLE", message).retry_after(1)
+        }
     }
 }
 
@@ -209,6 +211,7 @@ fn load_error(fault: &Fault, function: &str, verbose: bool) -> ApiError {
         ("file", fault.file.clone().map(Value::from)),
         ("line", fault.line.map(Value::from)),
         ("column", fault.column.map(Value::from)),
+        ("frame", fault.frame.clone().map(Value::from)),
     ] {
         error = match value {
             Some(value) => error.with(key, value),

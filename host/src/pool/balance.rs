@@ -33,6 +33,21 @@ impl<W: Clone, F: Clone, T> State<W, F, T> {
         self.workers.get(&number)?.handle.clone().map(Action::Retire)
     }
 
+    /// Time has passed: idle workers leave, blanks are made up, long queues get workers.
+    pub(crate) fn tick(&mut self, now: Instant) -> Actions<W, F, T> {
+        let idle_timeout = self.rules.idle_timeout;
+        let idle = |slot: &Slot<W>| {
+            let over = now.saturating_duration_since(slot.used) >= idle_timeout;
+            let kept = |key| self.is_frozen(key, now);
+            over && slot.in_flight == 0 && matches!(&slot.phase, Phase::Serving(key) if !kept(key))
+        };
+        let leaving: Vec<u64> =
+            self.workers.iter().filter(|(_, s)| idle(s)).map(|(n, _)| *n).collect();
+        let mut actions: Vec<_> = leaving.into_iter().filter_map(|n| self.retire(n)).collect();
+        actions.extend(self.balance(now));
+        actions
+    }
+
     /// Brings the number of workers in line with what waits: blanks load, missing workers are
     /// launched, and where there is no room an idle worker of another function makes some.
     pub(crate) fn balance(&mut self, now: Instant) -> Actions<W, F, T> {
@@ -58,7 +73,7 @@ impl<W: Clone, F: Clone, T> State<W, F, T> {
         }
         let short = missing.saturating_sub(census.starting + room + census.leaving);
         for _ in 0..short {
-            let Some(number) = self.longest_idle() else { break };
+            let Some(number) = self.longest_idle(now) else { break };
             actions.extend(self.retire(number));
         }
         actions
@@ -68,6 +83,9 @@ impl<W: Clone, F: Clone, T> State<W, F, T> {
     fn lacking(&self, key: &Key, now: Instant) -> usize {
         let Some(route) = self.routes.get(key) else { return 0 };
         let Some(first) = route.waiting.front() else { return 0 };
+        if route.load_fault.as_ref().is_some_and(|(_, until)| now < *until) {
+            return 0;
+        }
         if !route.serving.is_empty() && now.saturating_duration_since(first.since) < PATIENCE {
             return 0;
         }
@@ -81,12 +99,14 @@ impl<W: Clone, F: Clone, T> State<W, F, T> {
         self.workers.iter().filter(|(_, s)| phase(&s.phase)).map(|(n, _)| *n).min()
     }
 
-    fn longest_idle(&self) -> Option<u64> {
-        let idle = self
-            .workers
-            .iter()
-            .filter(|(_, s)| s.in_flight == 0 && matches!(s.phase, Phase::Serving(_)));
-        idle.min_by_key(|(n, s)| (s.used, **n)).map(|(n, _)| *n)
+    /// What cannot be brought back goes last.
+    fn longest_idle(&self, now: Instant) -> Option<u64> {
+        let idle = self.workers.iter().filter_map(|(number, slot)| match &slot.phase {
+            Phase::Serving(key) if slot.in_flight == 0 => Some((key, slot.used, *number)),
+            _ => None,
+        });
+        let order = |(key, used, number)| (self.is_frozen(key, now), used, number);
+        idle.map(order).min().map(|(_, _, number)| number)
     }
 
     fn load(&mut self, number: u64, key: &Key) -> Option<Action<W, F, T>> {

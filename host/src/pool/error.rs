@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use alyx_protocol::RpcError;
 
+use crate::registry::frame;
 use crate::registry::function::Function;
 use crate::runtime::BuildFault;
 use crate::sandbox::Exit;
@@ -26,6 +27,8 @@ pub struct Fault {
     pub column: Option<u64>,
     /// The shim's stack or the toolchain's output: for the log, never for the public.
     pub detail: String,
+    /// The lines around the place, as they were then: for those who may see the code.
+    pub frame: Option<String>,
 }
 
 impl Fault {
@@ -37,7 +40,17 @@ impl Fault {
             line: fault.line,
             column: fault.column,
             detail: fault.output,
+            frame: None,
         }
+    }
+
+    /// The same with the lines around its place, if it has one.
+    #[must_use]
+    pub(crate) fn framed(mut self, function: &Function) -> Self {
+        if let (Some(file), Some(line)) = (&self.file, self.line) {
+            self.frame = frame::of_file(&function.root, file, line, self.column);
+        }
+        self
     }
 
     /// Why a function does not load whose worker ended over it.
@@ -82,6 +95,8 @@ pub enum Refusal {
     Unavailable { runtime: String, why: String },
     #[error("runtime '{runtime}' is disabled; set functions.runtimes.{runtime}.enabled to true")]
     Disabled { runtime: String },
+    #[error("the function has changed meanwhile; call it again")]
+    Replaced,
     #[error("the deadline passed while the call waited for a worker")]
     Deadline,
     #[error("the host is stopping")]

@@ -39,12 +39,19 @@ pub(crate) async fn run(
         // The end of the worker is told to the state by who watches over it.
         Err(fault) if fault.kind == KILLED => {}
         Err(fault) => {
-            let place = fault.place().unwrap_or_default();
-            tracing::error!(function = %function.name, %place, kind = %fault.kind, detail = %fault.detail, "function does not load: {}", fault.message);
+            let fault = fault.framed(&function);
+            tell(&function, &fault);
             let fault = Arc::new(fault);
             pool.act(|state, now| state.load_failed(number, fault, now));
         }
     }
+}
+
+/// Logs why a function does not load.
+pub(crate) fn tell(function: &Function, fault: &Fault) {
+    let place = fault.place().unwrap_or_default();
+    let frame = fault.frame.as_deref();
+    tracing::error!(function = %function.name, %place, kind = %fault.kind, frame, detail = %fault.detail, "function does not load: {}", fault.message);
 }
 
 /// Takes in what a function told when it was loaded; a schema that makes no sense is a fault.

@@ -10,6 +10,7 @@ pub mod load;
 pub mod state;
 pub mod balance;
 pub mod slot;
+pub mod replace;
 pub mod error;
 pub mod worker;
 pub mod circuit;
@@ -224,7 +225,7 @@ impl RuntimePool {
         Ok((lease, waited))
     }
 
-    fn over_time(&self, key: &Key, waited: Duration) -> Refusal {
+    pub(crate) fn over_time(&self, key: &Key, waited: Duration) -> Refusal {
         if self.state.lock().is_loading(key) {
             return Refusal::StillLoading { waited };
         }

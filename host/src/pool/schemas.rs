@@ -11,8 +11,9 @@ use smallvec::SmallVec;
 use crate::registry::function::Function;
 use crate::schema::FunctionSchema;
 
-/// Revisions of one function that are remembered: the one that serves and the one before it.
-const REVISIONS: usize = 2;
+/// Revisions of one function that are remembered: the one that serves, the one before it, and
+/// some that are loaded ahead and may never serve.
+const REVISIONS: usize = 4;
 
 type Known = (Arc<str>, Arc<FunctionSchema>);
 

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use crate::pool::circuit::Circuit;
 use crate::pool::error::{Fault, KILLED, Refusal};
+use crate::pool::replace::Gone;
 use crate::pool::slot::{Action, Key, Phase, Route, Rules, Slot, Waiting, pick};
 
 /// Calls of one function that may wait for a worker.
@@ -35,6 +36,8 @@ pub(crate) struct State<W, F, T> {
     pub(crate) start_again: Instant,
     pub(crate) start_fault: Option<Arc<str>>,
     pub(crate) wanted: bool,
+    /// Revisions that were replaced.
+    pub(crate) gone: Gone,
 }
 
 pub(crate) type Actions<W, F, T> = Vec<Action<W, F, T>>;
@@ -53,6 +56,7 @@ impl<W: Clone, F: Clone, T> State<W, F, T> {
             start_again: now,
             start_fault: None,
             wanted: true,
+            gone: Gone::default(),
         }
     }
 
@@ -74,6 +78,9 @@ impl<W: Clone, F: Clone, T> State<W, F, T> {
         call: T,
         now: Instant,
     ) -> (Result<u64, Refusal>, Actions<W, F, T>) {
+        if self.is_gone(key) {
+            return (Err(Refusal::Replaced), Vec::new());
+        }
         let route = self.routes.entry(key.clone()).or_insert_with(|| Route {
             function: function.clone(),
             concurrency,
@@ -84,7 +91,9 @@ impl<W: Clone, F: Clone, T> State<W, F, T> {
             load_fault: None,
         });
         let refusal = match &route.load_fault {
-            Some((fault, until)) if now < *until => Some(Refusal::Load(fault.clone())),
+            Some((fault, until)) if now < *until && route.serving.is_empty() => {
+                Some(Refusal::Load(fault.clone()))
+            }
             _ if !self.wanted => Some(Refusal::Stopping),
             _ if route.waiting.len() >= QUEUE => Some(Refusal::QueueFull),
             _ => route.circuit.refuses(now).map(|retry_after| Refusal::CrashLoop { retry_after }),
@@ -221,7 +230,12 @@ impl<W: Clone, F: Clone, T> State<W, F, T> {
         self.start_again = now + pause.min(Duration::from_secs(5));
     }
 
-    fn refuse_waiting(&mut self, key: &Key, refusal: &Refusal, actions: &mut Actions<W, F, T>) {
+    pub(crate) fn refuse_waiting(
+        &mut self,
+        key: &Key,
+        refusal: &Refusal,
+        actions: &mut Actions<W, F, T>,
+    ) {
         let Some(route) = self.routes.get_mut(key) else { return };
         self.queued -= route.waiting.len();
         let refused = route.waiting.drain(..).map(|w| Action::Refuse(w.call, refusal.clone()));
@@ -250,7 +264,7 @@ impl<W: Clone, F: Clone, T> State<W, F, T> {
     }
 
     /// A function could not be loaded: all who wait for it are told, and so is everyone for a
-    /// while. The worker leaves.
+    /// while, unless another worker has it. The worker leaves.
     pub(crate) fn load_failed(
         &mut self,
         number: u64,
@@ -276,6 +290,9 @@ impl<W: Clone, F: Clone, T> State<W, F, T> {
     ) {
         if let Some(route) = self.routes.get_mut(key) {
             route.load_fault = Some((fault.clone(), now + LOAD_RETRY));
+            if !route.serving.is_empty() {
+                return;
+            }
         }
         self.refuse_waiting(key, &Refusal::Load(fault), actions);
     }
@@ -339,6 +356,7 @@ impl<W: Clone, F: Clone, T> State<W, F, T> {
                         self.refuse_waiting(&key, &refusal, &mut actions);
                     }
                 }
+                self.refuse_without_worker(&key, now, &mut actions);
                 self.forget_if_unused(&key, now);
             }
             _ => {}
@@ -354,21 +372,6 @@ impl<W: Clone, F: Clone, T> State<W, F, T> {
         if self.routes.get(key).is_some_and(unused) {
             self.routes.remove(key);
         }
-    }
-
-    /// Time has passed: idle workers leave, blanks are made up, long queues get workers.
-    pub(crate) fn tick(&mut self, now: Instant) -> Actions<W, F, T> {
-        let idle_timeout = self.rules.idle_timeout;
-        let idle = |slot: &Slot<W>| {
-            slot.in_flight == 0
-                && matches!(slot.phase, Phase::Serving(_))
-                && now.saturating_duration_since(slot.used) >= idle_timeout
-        };
-        let leaving: Vec<u64> =
-            self.workers.iter().filter(|(_, s)| idle(s)).map(|(n, _)| *n).collect();
-        let mut actions: Vec<_> = leaving.into_iter().filter_map(|n| self.retire(n)).collect();
-        actions.extend(self.balance(now));
-        actions
     }
 
     /// Functions are there to be served (`true`): blanks are kept ready.

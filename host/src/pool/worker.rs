@@ -203,6 +203,7 @@ fn load_fault(error: &RpcError, function: &Function) -> Fault {
         line: number("line"),
         column: number("column"),
         detail: data.stack.unwrap_or_default(),
+        frame: None,
     }
 }
 

@@ -80,7 +80,9 @@ fn node(text: &str) -> Imports {
 }
 
 static PYTHON_IMPORT: LazyLock<Regex> = LazyLock::new(|| {
-    regex(r"(?m)(?:^|[;:])[ \t]*import[ \t]+([\w.]+(?:[ \t]+as[ \t]+\w+)?(?:[ \t]*,[ \t]*[\w.]+(?:[ \t]+as[ \t]+\w+)?)*)")
+    regex(
+        r"(?m)(?:^|[;:])[ \t]*import[ \t]+([\w.]+(?:[ \t]+as[ \t]+\w+)?(?:[ \t]*,[ \t]*[\w.]+(?:[ \t]+as[ \t]+\w+)?)*)",
+    )
 });
 static PYTHON_FROM: LazyLock<Regex> = LazyLock::new(|| {
     regex(r"(?m)(?:^|[;:])[ \t]*from[ \t]*([.\w \t]+?)[ \t]*\bimport\b[ \t]*(\([^)]*\)|[^\n;]*)")
@@ -180,7 +182,10 @@ mod tests {
             ("import a.b as c, d", &["a.b", "d"]),
             ("from a import b", &["a", "a.b"]),
             ("from . import b", &[".", ".b"]),
-            ("from ..a.b import (\n    c,  # (why)\n    d as e,\n)", &["..a.b", "..a.b.c", "..a.b.d"]),
+            (
+                "from ..a.b import (\n    c,  # (why)\n    d as e,\n)",
+                &["..a.b", "..a.b.c", "..a.b.d"],
+            ),
             ("    from .a import *", &[".a", ".a.*"]),
             ("if x: import a; import b", &["a", "b"]),
             ("from a \\\n    import b", &["a", "a.b"]),
@@ -198,7 +203,10 @@ mod tests {
             ("import \"fmt\"", &["fmt"]),
             ("import x \"functions/_shared/x\"", &["functions/_shared/x"]),
             ("import . `a/b`", &["a/b"]),
-            ("import (\n\t\"fmt\"\n\n\t_ \"embed\"\n\tx \"a/b\" // why\n)", &["a/b", "embed", "fmt"]),
+            (
+                "import (\n\t\"fmt\"\n\n\t_ \"embed\"\n\tx \"a/b\" // why\n)",
+                &["a/b", "embed", "fmt"],
+            ),
         ];
         for (text, expected) in table {
             assert_eq!(local(Language::Go, text), expected, "{text}");

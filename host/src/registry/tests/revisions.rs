@@ -86,9 +86,8 @@ fn a_missing_import_counts_once_it_is_there() {
         let before = project.scan();
         project.write(part, "");
         let after = project.scan();
-        let changed = |name: &str| {
-            before.get(name).unwrap().revision != after.get(name).unwrap().revision
-        };
+        let changed =
+            |name: &str| before.get(name).unwrap().revision != after.get(name).unwrap().revision;
         assert!(changed(&name[..1]) && !changed("b"), "{name}");
     }
 }

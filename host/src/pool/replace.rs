@@ -1,0 +1,160 @@
+//! Revisions that come and go: what a newer one means for the workers and the calls of an older.
+//!
+//! A worker serves one revision of a function for all its life. So a new revision is loaded into a
+//! blank worker first, beside the old one; then calls are sent there, and the workers of the old
+//! one leave when their calls have ended. Knows nothing of why there is a new revision.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::time::Instant as TokioInstant;
+
+use crate::pool::RuntimePool;
+use crate::pool::error::{Fault, Refusal};
+use crate::pool::load;
+use crate::pool::slot::{Key, Phase};
+use crate::pool::state::{Actions, State};
+use crate::registry::function::Function;
+
+/// Replaced revisions that are remembered: calls that were on their way to one are few and brief.
+const REMEMBERED: usize = 256;
+/// Until somebody says otherwise.
+const FOR_GOOD: Duration = Duration::from_secs(u32::MAX as u64);
+
+impl<W: Clone, F: Clone, T> State<W, F, T> {
+    /// A newer revision serves, or none: who waits for this one is sent away, its workers leave
+    /// as soon as they have no call, and none is made again.
+    pub(crate) fn replaced(&mut self, key: &Key, now: Instant) -> Actions<W, F, T> {
+        let mut actions = Vec::new();
+        self.refuse_waiting(key, &Refusal::Replaced, &mut actions);
+        let mut numbers: Vec<u64> = self.workers.keys().copied().collect();
+        numbers.sort_unstable();
+        for number in numbers {
+            match self.workers.get(&number).map(|slot| &slot.phase) {
+                Some(Phase::Serving(served)) if served == key => actions.extend(self.spent(number)),
+                Some(Phase::Loading(loading)) if loading == key => {
+                    actions.extend(self.retire(number));
+                }
+                _ => {}
+            }
+        }
+        self.routes.remove(key);
+        self.gone.retain(|gone| gone != key);
+        if self.gone.len() == REMEMBERED {
+            self.gone.pop_front();
+        }
+        self.gone.push_back(key.clone());
+        actions.extend(self.balance(now));
+        actions
+    }
+
+    /// A call comes too late for this revision.
+    pub(crate) fn is_gone(&self, key: &Key) -> bool {
+        !self.routes.contains_key(key) && self.gone.contains(key)
+    }
+
+    /// The revision is wanted, whatever was said of it before.
+    pub(crate) fn revive(&mut self, key: &Key) {
+        self.gone.retain(|gone| gone != key);
+        if let Some(route) = self.routes.get_mut(key) {
+            route.load_fault = None;
+        }
+    }
+
+    /// The code on disk is no longer this revision's: the workers that have it stay, and no other
+    /// is made. Without one, `fault` is the answer.
+    pub(crate) fn freeze(&mut self, key: &Key, fault: Arc<Fault>, now: Instant) {
+        if let Some(route) = self.routes.get_mut(key) {
+            route.load_fault = Some((fault, now + FOR_GOOD));
+        }
+    }
+
+    /// Who waits for a revision that no worker has and none will load is told why.
+    pub(crate) fn refuse_without_worker(
+        &mut self,
+        key: &Key,
+        now: Instant,
+        actions: &mut Actions<W, F, T>,
+    ) {
+        let fault = self.routes.get(key).filter(|route| route.serving.is_empty());
+        let fault = fault.and_then(|route| route.load_fault.clone());
+        if let Some((fault, _)) = fault.filter(|(_, until)| now < *until) {
+            self.refuse_waiting(key, &Refusal::Load(fault), actions);
+        }
+    }
+
+    /// The last workers of a frozen revision, which nothing could bring back.
+    pub(crate) fn is_frozen(&self, key: &Key, now: Instant) -> bool {
+        let fault = self.routes.get(key).and_then(|route| route.load_fault.as_ref());
+        fault.is_some_and(|(_, until)| *until > now + FOR_GOOD / 2)
+    }
+}
+
+/// What is kept of revisions that no longer serve.
+pub(crate) type Gone = VecDeque<Key>;
+
+impl RuntimePool {
+    /// Has a worker take the function in ahead of its first call. Waits for that as long as a load
+    /// may take, but for a free worker only as long as `patience`.
+    ///
+    /// # Errors
+    /// [`Refusal`]; [`Refusal::Exhausted`] when there is no room for a worker.
+    pub async fn load_ahead(
+        self: &Arc<Self>,
+        function: &Arc<Function>,
+        patience: Duration,
+    ) -> Result<(), Refusal> {
+        self.build_ahead(function).await?;
+        let key = &function.revision;
+        self.state.lock().revive(key);
+        loop {
+            match self.checkout(function, TokioInstant::now() + patience).await {
+                Ok(_) => return Ok(()),
+                Err(Refusal::StillLoading { .. }) => {}
+                Err(Refusal::Deadline) => match self.over_time(key, patience) {
+                    Refusal::StillLoading { .. } => {}
+                    _ if self.serves(key) => return Ok(()),
+                    refusal => return Err(refusal),
+                },
+                Err(refusal) => return Err(refusal),
+            }
+        }
+    }
+
+    /// A build needs no worker, and none waits for it.
+    async fn build_ahead(&self, function: &Function) -> Result<(), Refusal> {
+        let built = self.runtime.loadable(function).await;
+        let Err(fault) = built else { return Ok(()) };
+        let fault = Fault::from_build(fault, function).framed(function);
+        load::tell(function, &fault);
+        Err(Refusal::Load(Arc::new(fault)))
+    }
+
+    /// See [`State::replaced`].
+    pub fn replaced(self: &Arc<Self>, revision: &Key) {
+        self.act(|state, now| state.replaced(revision, now));
+    }
+
+    /// See [`State::freeze`]. What is built stays, and can be loaded again.
+    pub fn freeze(&self, revision: &Key, fault: &Arc<Fault>) {
+        if !self.runtime.builds() {
+            self.state.lock().freeze(revision, fault.clone(), Instant::now());
+        }
+    }
+
+    /// See [`State::revive`].
+    pub fn revive(&self, revision: &Key) {
+        self.state.lock().revive(revision);
+    }
+
+    /// Whether a worker has this revision.
+    #[must_use]
+    pub fn serves(&self, revision: &Key) -> bool {
+        let state = self.state.lock();
+        state.routes.get(revision).is_some_and(|route| !route.serving.is_empty())
+    }
+}
+
+#[cfg(test)]
+mod tests;
