@@ -59,6 +59,13 @@ impl Invocation {
         })
     }
 
+    /// The same call of another revision, none of which has begun.
+    #[must_use]
+    pub fn with(&self, function: Arc<Function>) -> Arc<Self> {
+        let (trigger, auth, trace) = (self.trigger.clone(), self.auth.clone(), self.trace.clone());
+        Invocation::begin(function, self.request_id.clone(), trigger, auth, trace)
+    }
+
     /// Takes a place for one more call of the host; false when too many have no answer yet.
     pub(crate) fn may_ask(&self) -> bool {
         let before = self.asking.fetch_add(1, Ordering::Relaxed);

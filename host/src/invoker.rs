@@ -28,6 +28,8 @@ use crate::schema::violation::Violations;
 
 /// How often a call is tried again when workers end before it reaches them.
 const DELIVERIES: u32 = 2;
+/// How often a call goes on with a newer revision of its function.
+const REPLACEMENTS: u32 = 3;
 
 /// What a caller brings.
 #[derive(Debug)]
@@ -46,6 +48,8 @@ pub struct Outcome {
     /// The handler's result as JSON.
     pub result: Result<Bytes, InvokeError>,
     pub timing: Timing,
+    /// Why the code that ran is not the one on disk, if so.
+    pub stale: Option<Arc<str>>,
 }
 
 /// Where the time of a call went.
@@ -84,6 +88,8 @@ pub struct Source {
     pub variables: Variables,
     /// A result that breaks the function's schema is an error; else it is a line in the log.
     pub strict_output: bool,
+    /// Somebody watches the files and says what has changed.
+    pub watched: bool,
 }
 
 fn checked(
@@ -129,6 +135,12 @@ impl Invoker {
         self.registry.read().clone()
     }
 
+    /// From now on the function is as given, or gone. Only one at a time may do this.
+    pub fn replace(&self, name: &str, function: Option<Function>) {
+        let fresh = Arc::new(self.registry().replacing(name, function));
+        *self.registry.write() = fresh;
+    }
+
     #[must_use]
     pub fn pool(&self) -> &Pool {
         &self.pool
@@ -158,12 +170,21 @@ impl Invoker {
     pub async fn find(&self, name: &str) -> Result<Arc<Function>, InvokeError> {
         let registry = self.registry();
         let Some(function) = registry.get(name) else {
-            let suggestion = registry.suggest(name).map(str::to_owned);
-            return Err(InvokeError::NotFound { name: name.to_owned(), suggestion });
+            return Err(self.not_found(name));
         };
         let Some(problem) = &function.problem else { return Ok(function.clone()) };
         let disabled = || InvokeError::Disabled { name: name.to_owned(), problem: problem.clone() };
         self.look_again(function).await.ok_or_else(disabled)
+    }
+
+    fn not_found(&self, name: &str) -> InvokeError {
+        let suggestion = self.registry().suggest(name).map(str::to_owned);
+        InvokeError::NotFound { name: name.to_owned(), suggestion }
+    }
+
+    /// A request may have taken its time since the function was found.
+    fn newest(&self, function: Arc<Function>) -> Arc<Function> {
+        self.registry().get(&function.name).cloned().unwrap_or(function)
     }
 
     /// Runs one call of `function`. Dropping the future cancels the call.
@@ -172,19 +193,32 @@ impl Invoker {
     pub async fn invoke(&self, function: Arc<Function>, request: Request) -> Outcome {
         let metrics = self.metrics.function(&function.name, &function.runtime);
         let Request { request_id, trigger, auth, trace, input } = request;
+        let function = if self.source.watched { self.newest(function) } else { function };
         let mut invocation = Invocation::begin(function, request_id, trigger, auth, trace);
-        let mut undelivered = 0;
+        let (mut undelivered, mut outdated) = (0, 0);
         let outcome = loop {
             let outcome = self.run(&invocation, input.clone()).await;
             match &outcome.result {
+                Err(InvokeError::Refused { reason: Refusal::Replaced, .. })
+                    if outdated < REPLACEMENTS =>
+                {
+                    outdated += 1;
+                    let name = &invocation.function.name;
+                    let Some(newest) = self.registry().get(name).cloned() else {
+                        break Outcome { result: Err(self.not_found(name)), ..outcome };
+                    };
+                    invocation = invocation.with(newest);
+                }
                 Err(InvokeError::Failed { reason: CallError::NotDelivered, .. })
                     if undelivered < DELIVERIES =>
                 {
                     undelivered += 1;
                 }
                 Err(InvokeError::Refused { reason: Refusal::Load(_), .. }) => {
-                    let Some(mended) = self.mended(&invocation).await else { break outcome };
-                    invocation = mended;
+                    let Some(mended) = self.look_again(&invocation.function).await else {
+                        break outcome;
+                    };
+                    invocation = invocation.with(mended);
                 }
                 _ => break outcome,
             }
@@ -196,7 +230,7 @@ impl Invoker {
     async fn run(&self, invocation: &Arc<Invocation>, input: Bytes) -> Outcome {
         let mut timing = Timing::default();
         let result = self.attempt(invocation, input, &mut timing).await;
-        Outcome { result, timing }
+        Outcome { result, timing, stale: invocation.function.stale.clone() }
     }
 
     async fn attempt(
@@ -247,20 +281,11 @@ impl Invoker {
         Ok(output)
     }
 
-    /// The same call on the function as it is on disk now, if that has changed.
-    async fn mended(&self, invocation: &Invocation) -> Option<Arc<Invocation>> {
-        let now = self.look_again(&invocation.function).await?;
-        Some(Invocation::begin(
-            now,
-            invocation.request_id.clone(),
-            invocation.trigger.clone(),
-            invocation.auth.clone(),
-            invocation.trace.clone(),
-        ))
-    }
-
     /// A function that could not be served, as it is on disk now; none if it is as it was.
     async fn look_again(&self, function: &Function) -> Option<Arc<Function>> {
+        if self.source.watched {
+            return None;
+        }
         // One look at a time: a function that fails at a high rate is not read at that rate.
         let _looking = self.looking.try_lock().ok()?;
         let (source, name) = (self.source.clone(), function.name.clone());
@@ -270,10 +295,8 @@ impl Invoker {
             return None;
         }
         tracing::info!(function = %function.name, "function changed on disk; trying its new revision");
-        let fresh = self.registry().replacing(&function.name, Some(now));
-        let now = fresh.get(&function.name)?.clone();
-        *self.registry.write() = Arc::new(fresh);
-        Some(now)
+        self.replace(&function.name, Some(now));
+        self.registry().get(&function.name).cloned()
     }
 }
 

@@ -12,6 +12,7 @@
 pub mod cli;
 pub mod server;
 pub mod http;
+pub mod dev;
 pub mod invoker;
 pub mod pool;
 pub mod syscalls;

@@ -17,6 +17,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 use uuid::Uuid;
 
+use crate::cli::logging::Style;
 use crate::cli::{ConfigFile, Failure, logging};
 use crate::config::Config;
 use crate::http::error::ApiError;
@@ -51,7 +52,7 @@ pub(crate) async fn run(options: Invoke) -> Result<(), Failure> {
     match connect(&config).await? {
         Some(server) => remote(server, &options, input).await,
         None => {
-            let _flushes_when_dropped = logging::start(&config.logging);
+            let _flushes_when_dropped = logging::start(&config.logging, Style::Operator);
             local(&config, &options, input).await
         }
     }

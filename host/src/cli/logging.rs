@@ -8,10 +8,18 @@ use std::io::IsTerminal;
 use tracing_appender::non_blocking::WorkerGuard;
 use tracing_subscriber::EnvFilter;
 
+use crate::cli::pretty::Pretty;
 use crate::config::model::{Level, LogFormat, LoggingConfig};
 
+/// Whom readable lines are for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Style {
+    Operator,
+    Developer,
+}
+
 /// Starts logging; what is queued is written when the guard is dropped.
-pub(crate) fn start(config: &LoggingConfig) -> WorkerGuard {
+pub(crate) fn start(config: &LoggingConfig, style: Style) -> WorkerGuard {
     let (writer, guard) = tracing_appender::non_blocking(std::io::stderr());
     let level = match config.level {
         Level::Trace => "trace",
@@ -26,7 +34,10 @@ pub(crate) fn start(config: &LoggingConfig) -> WorkerGuard {
         LogFormat::Json => lines.json().flatten_event(true).init(),
         LogFormat::Console => {
             let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-            lines.with_ansi(colour).compact().init();
+            match style {
+                Style::Operator => lines.with_ansi(colour).compact().init(),
+                Style::Developer => lines.with_ansi(colour).event_format(Pretty).init(),
+            }
         }
     }
     guard

@@ -6,12 +6,15 @@ pub mod logging;
 pub mod list;
 pub mod invoke;
 pub mod token;
+pub mod dev;
+pub mod pretty;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::cli::logging::Style;
 use crate::config::{Config, process_environment};
 use crate::db::error::StoreError;
 use crate::server::{self, Mode, ServerError};
@@ -36,6 +39,9 @@ enum Command {
     /// Serve the functions; never watches files
     #[command(after_help = "Example:\n  alyx serve --host 0.0.0.0 --port 80")]
     Serve(Serve),
+    /// Serve the functions and reload what changes; for development
+    #[command(after_help = "Example:\n  alyx dev --port 3000")]
+    Dev(Serve),
     /// List the functions and whether each one loads
     #[command(after_help = "Example:\n  alyx list --json")]
     List(list::List),
@@ -52,7 +58,7 @@ enum Command {
 }
 
 #[derive(Debug, Args)]
-struct Serve {
+pub(crate) struct Serve {
     #[command(flatten)]
     config: ConfigFile,
     /// Address to listen on [default: server.host]
@@ -101,6 +107,19 @@ impl From<ServerError> for Failure {
     }
 }
 
+impl Serve {
+    fn load(self) -> Result<Config, Failure> {
+        let mut config = self.config.load()?;
+        if let Some(host) = self.host {
+            config.server.host = host;
+        }
+        if let Some(port) = self.port {
+            config.server.port = port;
+        }
+        Ok(config)
+    }
+}
+
 impl ConfigFile {
     pub(crate) fn load(&self) -> Result<Config, Failure> {
         Config::load(self.config.as_deref(), std::path::Path::new("."), process_environment())
@@ -132,6 +151,7 @@ pub fn run() -> ExitCode {
 async fn dispatch(command: Command) -> Result<(), Failure> {
     match command {
         Command::Serve(options) => serve(options).await,
+        Command::Dev(options) => dev::run(options).await,
         Command::List(options) => list::run(options).await,
         Command::Invoke(options) => invoke::run(options).await,
         Command::Token(options) => token::run(options),
@@ -139,13 +159,7 @@ async fn dispatch(command: Command) -> Result<(), Failure> {
 }
 
 async fn serve(options: Serve) -> Result<(), Failure> {
-    let mut config = options.config.load()?;
-    if let Some(host) = options.host {
-        config.server.host = host;
-    }
-    if let Some(port) = options.port {
-        config.server.port = port;
-    }
-    let _flushes_when_dropped = logging::start(&config.logging);
+    let config = options.load()?;
+    let _flushes_when_dropped = logging::start(&config.logging, Style::Operator);
     Ok(server::serve(&config, Mode::Serve).await?)
 }

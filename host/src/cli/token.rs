@@ -12,6 +12,7 @@ use crate::auth::minter::Minter;
 use crate::auth::verifier::Verifier;
 use crate::cli::{ConfigFile, Failure};
 use crate::config::quantity::parse_duration;
+use crate::dev::secret;
 use crate::schema::format::is_email;
 
 /// What `alyx token` takes.
@@ -38,7 +39,8 @@ pub(crate) struct Token {
 
 #[expect(clippy::print_stdout, reason = "the command's own output")]
 pub(crate) fn run(options: Token) -> Result<(), Failure> {
-    let config = options.config.load()?;
+    let mut config = options.config.load()?;
+    secret::adopt(&mut config).map_err(Failure::failed)?;
     let jwt = &config.auth.jwt;
     let minter = Minter::new(jwt).map_err(Failure::usage)?;
     let lasts = parse_duration(&options.expires).filter(|lasts| !lasts.is_zero());

@@ -22,23 +22,37 @@ use crate::invoker::{self, InvokeError, Outcome, Timing};
 
 pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
+/// Under `alyx dev`: why an older revision has answered.
+const STALE: HeaderName = HeaderName::from_static("x-alyx-stale");
 /// Longest request id that is taken over from a caller.
 const REQUEST_ID_LENGTH: usize = 128;
+const LONGEST_HEADER: usize = 300;
 
 /// Calls a function.
 pub(crate) async fn invoke(State(app): State<Arc<App>>, request: Request) -> Response<Body> {
     let (parts, body) = request.into_parts();
     let name = name(parts.uri.path());
     let request_id = request_id(parts.headers.get(REQUEST_ID));
-    let (answer, timing) = match call(&app, &name, &parts, body, request_id.clone()).await {
-        Ok(Outcome { result: Ok(value), timing }) => (success(value), timing),
-        Ok(Outcome { result: Err(error), timing }) => {
-            log(&error, &request_id, &name);
-            (ApiError::of(&error, app.verbose).into_http(), timing)
-        }
-        Err(error) => (error.into_http(), Timing::default()),
-    };
+    let (mut answer, timing, stale) =
+        match call(&app, &name, &parts, body, request_id.clone()).await {
+            Ok(Outcome { result: Ok(value), timing, stale }) => (success(value), timing, stale),
+            Ok(Outcome { result: Err(error), timing, stale }) => {
+                log(&error, &request_id, &name);
+                (ApiError::of(&error, app.verbose).into_http(), timing, stale)
+            }
+            Err(error) => (error.into_http(), Timing::default(), None),
+        };
+    if let Some(why) = stale {
+        answer.headers_mut().insert(STALE, header_text(&why));
+    }
     with_headers(answer, request_id, &timing)
+}
+
+/// What of a text a header can hold.
+fn header_text(text: &str) -> HeaderValue {
+    let plain = |c: char| if c.is_ascii_graphic() { c } else { ' ' };
+    let text: String = text.chars().map(plain).take(LONGEST_HEADER).collect();
+    HeaderValue::try_from(text).expect("printable ASCII is a header")
 }
 
 /// The last segment of the path, decoded. Bytes that are no text make a name nobody has.

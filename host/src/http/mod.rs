@@ -105,7 +105,7 @@ fn cors_layer(cors: &Cors) -> CorsLayer {
         (false, _) => AllowOrigin::list(origins),
     };
     let headers = ["authorization", "content-type", "traceparent", "tracestate", "x-request-id"];
-    let exposed = ["x-request-id", "server-timing", "retry-after"];
+    let exposed = ["x-request-id", "server-timing", "retry-after", "x-alyx-stale"];
     CorsLayer::new()
         .allow_origin(origin)
         .allow_methods([Method::GET, Method::POST, Method::OPTIONS])

@@ -35,7 +35,9 @@ pub(crate) async fn live() -> Json<Value> {
 pub(crate) async fn ready(State(app): State<Arc<App>>) -> (StatusCode, Json<Value>) {
     let mut runtimes = BTreeMap::new();
     let mut all_ready = true;
-    for (name, pool) in app.invoker.pool().runtimes() {
+    let registry = app.invoker.registry();
+    let is_used = |name: &str| registry.iter().any(|function| function.runtime == name);
+    for (name, pool) in app.invoker.pool().runtimes().filter(|(name, _)| is_used(name)) {
         let state = match pool {
             Ok(pool) if pool.ready() => "ready",
             Ok(_) => {

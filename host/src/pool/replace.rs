@@ -4,7 +4,6 @@
 //! blank worker first, beside the old one; then calls are sent there, and the workers of the old
 //! one leave when their calls have ended. Knows nothing of why there is a new revision.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -91,9 +90,6 @@ impl<W: Clone, F: Clone, T> State<W, F, T> {
     }
 }
 
-/// What is kept of revisions that no longer serve.
-pub(crate) type Gone = VecDeque<Key>;
-
 impl RuntimePool {
     /// Has a worker take the function in ahead of its first call. Waits for that as long as a load
     /// may take, but for a free worker only as long as `patience`.
@@ -146,6 +142,12 @@ impl RuntimePool {
     /// See [`State::revive`].
     pub fn revive(&self, revision: &Key) {
         self.state.lock().revive(revision);
+    }
+
+    /// Whether a revision can be loaded again when its code has changed.
+    #[must_use]
+    pub fn keeps_builds(&self) -> bool {
+        self.runtime.builds()
     }
 
     /// Whether a worker has this revision.

@@ -11,7 +11,6 @@ use std::time::{Duration, Instant};
 
 use crate::pool::circuit::Circuit;
 use crate::pool::error::{Fault, KILLED, Refusal};
-use crate::pool::replace::Gone;
 use crate::pool::slot::{Action, Key, Phase, Route, Rules, Slot, Waiting, pick};
 
 /// Calls of one function that may wait for a worker.
@@ -37,7 +36,7 @@ pub(crate) struct State<W, F, T> {
     pub(crate) start_fault: Option<Arc<str>>,
     pub(crate) wanted: bool,
     /// Revisions that were replaced.
-    pub(crate) gone: Gone,
+    pub(crate) gone: VecDeque<Key>,
 }
 
 pub(crate) type Actions<W, F, T> = Vec<Action<W, F, T>>;
@@ -56,7 +55,7 @@ impl<W: Clone, F: Clone, T> State<W, F, T> {
             start_again: now,
             start_fault: None,
             wanted: true,
-            gone: Gone::default(),
+            gone: VecDeque::new(),
         }
     }
 

@@ -22,6 +22,7 @@ use crate::config::issue::Issue;
 use crate::config::model::{Backend, Network, SandboxMode};
 use crate::db::Store;
 use crate::db::error::StoreError;
+use crate::dev;
 use crate::http::{self, App, Cors};
 use crate::invoker::{self, Invoker};
 use crate::metrics::Metrics;
@@ -67,6 +68,8 @@ pub enum ServerError {
 pub enum Mode {
     /// Production: workers are started ahead of calls.
     Serve,
+    /// Development: what changes on disk is served at once, and errors say more.
+    Dev,
     /// One call on the command line: no worker is started ahead, and errors say more.
     Once,
     /// A look at the functions, which leaves the project's database alone.
@@ -104,10 +107,9 @@ impl Host {
             functions: config.functions.clone(),
             variables: config.variables.clone(),
             strict_output: mode != Mode::Serve,
+            watched: mode == Mode::Dev,
         };
-        let pool =
-            runtimes::pool(config, &registry, &run_dir, &store, &metrics, mode == Mode::Serve)
-                .await?;
+        let pool = runtimes::pool(config, &registry, &run_dir, &store, &metrics, mode).await?;
         let invoker = Arc::new(Invoker::new(registry, source, pool, metrics.clone()));
         Ok(Host { invoker, metrics, store, _run_dir: run_dir })
     }
@@ -141,6 +143,10 @@ pub async fn serve(config: &Config, mode: Mode) -> Result<(), ServerError> {
         verbose: mode != Mode::Serve,
         draining: AtomicBool::new(false),
     });
+    let _watching = match mode {
+        Mode::Dev => Some(dev::start(config, host.invoker.clone()).await),
+        _ => None,
+    };
     let cors = Cors {
         allowed_origins: config.server.cors.allowed_origins.clone(),
         allow_credentials: config.server.cors.allow_credentials,

@@ -1,8 +1,8 @@
-//! A running `alyx serve`: started on a free port, called, told to stop, and never left behind.
+//! A running `alyx serve` or `alyx dev`: started on a free port, called, told to stop, and never left behind.
 
 use std::net::SocketAddr;
 use std::os::unix::process::ExitStatusExt;
-use std::process::{Child, ExitStatus};
+use std::process::{Child, Command, ExitStatus};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -29,8 +29,12 @@ pub(crate) struct Host {
 impl Host {
     /// Starts the host and waits until it listens.
     pub(crate) async fn start(project: Arc<Project>) -> Self {
-        let mut child =
-            project.command(&["serve", "--port", "0"]).spawn().expect("the program starts");
+        Self::of(project.command(&["serve", "--port", "0"]), project).await
+    }
+
+    /// The same with a command of one's own.
+    pub(crate) async fn of(mut command: Command, project: Arc<Project>) -> Self {
+        let mut child = command.spawn().expect("the program starts");
         let log = Log::collect(child.stderr.take().expect("stderr is piped"));
         let serving = log.try_wait_for(|line| address_in(line.message()).is_some()).await;
         let Some(serving) = serving else {
@@ -170,7 +174,8 @@ pub(crate) fn new_id() -> String {
 
 /// The address in `serving N functions at http://127.0.0.1:8090/api/functions`.
 fn address_in(message: &str) -> Option<SocketAddr> {
-    let rest = message.strip_prefix("serving ")?;
+    // Lines for people begin with their level.
+    let rest = message.trim_start_matches("[INFO] ").strip_prefix("serving ")?;
     let url = rest.split_once("http://")?.1;
     url.split('/').next()?.parse().ok()
 }

@@ -133,6 +133,11 @@ impl Project {
     pub(crate) async fn serve(self) -> Host {
         Host::start(Arc::new(self)).await
     }
+
+    /// Serves the project on a free port and reloads what changes.
+    pub(crate) async fn dev(self) -> Host {
+        Host::of(self.command(&["dev", "--port", "0"]), Arc::new(self)).await
+    }
 }
 
 /// What a command printed and how it ended.

@@ -1,0 +1,217 @@
+//! Brings the functions in service in line with those on disk, without a failed call.
+//!
+//! A new revision is loaded first and serves then; until then, and for as long as it does not
+//! load, the one before it serves. The only writer of the registry under `alyx dev`.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use tokio::time::Instant;
+
+use crate::dev::ahead::{Done, Loaded, Loads};
+use crate::dev::aim::Aims;
+use crate::invoker::Invoker;
+use crate::pool::RuntimePool;
+use crate::pool::error::{Fault, Refusal};
+use crate::registry::function::Function;
+use crate::registry::scan::Scanned;
+
+#[derive(Debug)]
+pub(crate) struct Swaps {
+    invoker: Arc<Invoker>,
+    aims: Aims,
+    loads: Loads,
+    /// Functions that have just been written.
+    fresh: HashSet<String>,
+}
+
+impl Swaps {
+    pub(crate) fn new(invoker: Arc<Invoker>) -> Swaps {
+        let aims = Aims::of(&invoker.registry());
+        Swaps { invoker, aims, loads: Loads::default(), fresh: HashSet::new() }
+    }
+
+    /// Acts on what differs from what it should be. Returns when to look again, if it matters.
+    pub(crate) fn consider(&mut self, scanned: &Scanned) -> Option<Instant> {
+        let before = self.invoker.registry();
+        let (gone, look_at) = self.aims.gone(&before, &scanned.registry, Instant::now());
+        gone.iter().for_each(|name| self.remove(name));
+        self.give_up_on_stale(scanned);
+        let fresh = scanned.registry.iter().filter(|function| self.aims.set(function));
+        let mut fresh: Vec<&Arc<Function>> = fresh.collect();
+        // Those that somebody is using come first.
+        fresh.sort_by_key(|function| {
+            let before = before.get(&function.name);
+            !before.is_some_and(|before| self.is_kept(before))
+        });
+        for function in fresh {
+            self.change(function, scanned);
+        }
+        look_at
+    }
+
+    /// A stale revision whose last worker has left has nothing to go on with.
+    fn give_up_on_stale(&mut self, scanned: &Scanned) {
+        let registry = self.invoker.registry();
+        for before in registry.iter().filter(|before| before.stale.is_some()) {
+            if let Some(function) = scanned.registry.get(&before.name)
+                && !self.is_kept(before)
+            {
+                self.fail(function, Some(before.clone()), "");
+            }
+        }
+    }
+
+    /// The next load that ends.
+    pub(crate) async fn done(&mut self) -> Done {
+        self.loads.next().await
+    }
+
+    fn change(&mut self, function: &Arc<Function>, scanned: &Scanned) {
+        let name = &function.name;
+        let before = self.invoker.registry().get(name).cloned();
+        self.drop_load(name, before.as_ref());
+        if let Some(problem) = &function.problem {
+            tracing::error!(function = %name, "function is disabled: {problem}");
+            return self.fail(function, before, &problem.to_string());
+        }
+        let pool = match self.invoker.pool().runtime(&function.runtime) {
+            Ok(pool) => pool.clone(),
+            Err(refusal) => {
+                tracing::warn!("{refusal}");
+                return self.swap(function);
+            }
+        };
+        let same = before.as_ref().is_some_and(|before| before.revision == function.revision);
+        if same {
+            // Back to what still serves.
+            pool.revive(&function.revision);
+            return self.swap(function);
+        }
+        pool.warm();
+        if before.is_none() {
+            // Calls may come at once, and wait.
+            self.invoker.replace(name, Some((**function).clone()));
+            self.fresh.insert(name.clone());
+        }
+        let sources = scanned.sources.get(name).cloned().unwrap_or_default();
+        self.loads.begin(pool, function, sources);
+    }
+
+    /// Takes in what came of a load; true when the files are to be looked at again at once.
+    pub(crate) fn finish(&mut self, Done { function, loaded }: Done) -> bool {
+        let before = self.invoker.registry().get(&function.name).cloned();
+        let is_listed = before.as_ref().is_some_and(|b| b.revision == function.revision);
+        match loaded {
+            Loaded::No(Refusal::Stopping) => {}
+            Loaded::No(Refusal::Load(fault)) => self.broken(&function, before, &fault),
+            Loaded::Yes if is_listed => self.tell(&function),
+            Loaded::Yes => self.swap(&function),
+            Loaded::Outdated | Loaded::No(Refusal::Replaced) => {
+                self.retire(&function);
+                if let Some(pool) = self.pool(&function).filter(|_| is_listed) {
+                    pool.revive(&function.revision);
+                }
+                self.aims.forget(&function.name);
+                return true;
+            }
+            // Its calls wait for what it could not wait for.
+            Loaded::No(refusal) if is_listed => tracing::warn!("{refusal}"),
+            Loaded::No(refusal) => {
+                tracing::debug!(function = %function.name, "not loaded ahead: {refusal}");
+                self.swap(&function);
+            }
+        }
+        false
+    }
+
+    /// The function serves; what served before leaves.
+    fn swap(&mut self, function: &Function) {
+        let name = &function.name;
+        let before = self.invoker.registry().get(name).cloned();
+        self.invoker.replace(name, Some(function.clone()));
+        if let Some(before) = before.filter(|before| before.revision != function.revision) {
+            self.retire(&before);
+        }
+        self.tell(function);
+    }
+
+    fn tell(&mut self, function: &Function) {
+        let name = &function.name;
+        let what = if self.fresh.remove(name) { "added" } else { "reloaded" };
+        tracing::info!("Function '{name}' {what}");
+    }
+
+    fn broken(&mut self, function: &Function, before: Option<Arc<Function>>, fault: &Arc<Fault>) {
+        let place = fault.place().map(|place| format!("{place}: ")).unwrap_or_default();
+        if let Some(before) = before.as_ref().filter(|before| before.revision != function.revision)
+            && let Some(pool) = self.pool(before)
+        {
+            pool.freeze(&before.revision, fault);
+        }
+        self.fail(function, before, &format!("{place}{}", fault.message));
+    }
+
+    /// What is on disk does not serve: what served before goes on, or else callers are told.
+    fn fail(&mut self, function: &Function, before: Option<Arc<Function>>, why: &str) {
+        let name = &function.name;
+        self.fresh.remove(name);
+        let kept =
+            before.filter(|before| before.revision != function.revision && self.is_kept(before));
+        match kept {
+            Some(before) => {
+                let stale = Some(why.into());
+                self.invoker.replace(name, Some(Function { stale, ..(*before).clone() }));
+                tracing::warn!("Function '{name}' not reloaded; the revision before it serves on");
+            }
+            None => {
+                let before = self.invoker.registry().get(name).cloned();
+                self.invoker.replace(name, Some(function.clone()));
+                if let Some(before) = before.filter(|b| b.revision != function.revision) {
+                    self.retire(&before);
+                }
+            }
+        }
+    }
+
+    fn remove(&mut self, name: &str) {
+        let before = self.invoker.registry().get(name).cloned();
+        self.drop_load(name, None);
+        self.invoker.replace(name, None);
+        if let Some(before) = before {
+            self.retire(&before);
+        }
+        self.aims.forget(name);
+        tracing::info!("Function '{name}' removed");
+    }
+
+    /// Nobody wants any more what is being loaded.
+    fn drop_load(&mut self, name: &str, serving: Option<&Arc<Function>>) {
+        let Some(dropped) = self.loads.give_up(name) else { return };
+        if serving.is_none_or(|serving| serving.revision != dropped.revision) {
+            self.retire(&dropped);
+        }
+    }
+
+    fn retire(&self, function: &Function) {
+        if function.problem.is_none()
+            && let Some(pool) = self.pool(function)
+        {
+            pool.replaced(&function.revision);
+        }
+    }
+
+    /// Whether calls of this revision have what they need, whatever is on disk.
+    fn is_kept(&self, function: &Function) -> bool {
+        if function.problem.is_some() {
+            return false;
+        }
+        let Some(pool) = self.pool(function) else { return false };
+        let has_loaded = self.invoker.pool().schema(function).is_some();
+        pool.serves(&function.revision) || (pool.keeps_builds() && has_loaded)
+    }
+
+    fn pool(&self, function: &Function) -> Option<Arc<RuntimePool>> {
+        self.invoker.pool().runtime(&function.runtime).ok().cloned()
+    }
+}
