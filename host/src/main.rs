@@ -3,19 +3,21 @@
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use alyx::sandbox::process::{INIT_ARGUMENT, become_worker};
+use alyx::sandbox::process::{become_worker, is_worker};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     let arguments: Vec<OsString> = std::env::args_os().skip(1).collect();
-    if let Some((first, rest)) = arguments.split_first()
-        && first == INIT_ARGUMENT
-    {
-        let error = become_worker(rest);
-        eprintln!("alyx: the worker cannot start: {error}");
-        return ExitCode::from(127);
+    if !is_worker(&arguments) {
+        return alyx::cli::run();
     }
-    alyx::cli::run()
+    match become_worker(&arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("alyx: the worker cannot start: {error}");
+            ExitCode::from(127)
+        }
+    }
 }

@@ -97,7 +97,7 @@ impl From<ServerError> for Failure {
     fn from(error: ServerError) -> Self {
         match error {
             ServerError::Backend(_)
-            | ServerError::Confinement { .. }
+            | ServerError::Confinement(_)
             | ServerError::Auth(_)
             | ServerError::Store(StoreError::Declaration { .. } | StoreError::Destructive { .. }) => {
                 Failure::usage(error)

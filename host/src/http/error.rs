@@ -12,7 +12,8 @@ use alyx_protocol::{ErrorCode, RpcError};
 use crate::auth::account_error::AccountError;
 use crate::auth::token_error::TokenError;
 use crate::invoker::InvokeError;
-use crate::pool::error::{CallError, Fault, Refusal};
+use crate::pool::error::{CallError, Death, Fault, Refusal};
+use crate::sandbox::Exit;
 use crate::schema::violation::Violations;
 
 /// The challenge that goes with a token that does not count (RFC 6750, section 3).
@@ -228,6 +229,13 @@ fn failed(reason: &CallError, function: &str, timeout: f64) -> ApiError {
             let message =
                 format!("function '{function}' did not answer within its timeout of {timeout} s");
             ApiError::new(504, "FUNCTION_TIMEOUT", message)
+        }
+        CallError::Died(Death { exit: Exit::OutOfMemory { limit }, killed: None, .. }) => {
+            let message = format!(
+                "function '{function}' needed more memory than its limit of {} MiB; raise 'memory' in its manifest or functions.pool.memory_limit",
+                limit >> 20
+            );
+            ApiError::new(502, "OUT_OF_MEMORY", message).with("limit", *limit)
         }
         CallError::Died(death) => {
             let message = format!("the worker that ran function '{function}' ended: {death}");

@@ -55,6 +55,11 @@ pub struct Shared {
     pub sockets: PathBuf,
     /// The folder workers start in.
     pub directory: PathBuf,
+    /// What workers of every runtime read: functions and their dependencies.
+    pub readable: Vec<PathBuf>,
+    /// Bytes and processors of a worker.
+    pub memory: u64,
+    pub cpu: f64,
     pub limits: Limits,
     /// What workers are served from.
     pub store: Store,

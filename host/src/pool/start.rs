@@ -15,7 +15,7 @@ use crate::pool::error::{Death, Fault, KillReason};
 use crate::pool::worker::{Tail, Worker, log_output};
 use crate::rpc::listener::{Greeted, WorkerSocket};
 use crate::rpc::peer::{Peer, PeerClosed};
-use crate::sandbox::{LaunchSpec, Sandbox};
+use crate::sandbox::{Exit, LaunchSpec, Sandbox};
 use crate::syscalls::{self, Note, Syscalls};
 
 /// From the launch to the hello.
@@ -60,14 +60,23 @@ pub(crate) async fn run(pool: Arc<RuntimePool>, number: u64) {
 async fn start(pool: &Arc<RuntimePool>, number: u64) -> Result<Started, String> {
     let began = Instant::now();
     let name: Arc<str> = format!("{}-{number}", pool.runtime.name).into();
-    let command = pool.runtime.shim_command().await.map_err(|e| e.to_string())?;
+    let (memory, cpu) = (pool.shared.memory, pool.shared.cpu);
+    let command = pool.runtime.shim_command(memory).await.map_err(|e| e.to_string())?;
     let socket = pool.shared.sockets.join(format!("{:.8}-{number}", pool.runtime.name));
     let socket = WorkerSocket::bind(socket, token()?).map_err(|e| e.to_string())?;
-    let mut env = pool.runtime.env.clone();
+    let mut env = pool.runtime.env(memory, cpu);
     env.push(("ALYX_ADDR".into(), socket.address()));
     env.push(("ALYX_TOKEN".into(), socket.token().to_owned()));
-    let directory = pool.shared.directory.clone();
-    let spec = LaunchSpec { worker: name.to_string(), command, env, directory };
+    let spec = LaunchSpec {
+        worker: name.to_string(),
+        command,
+        env,
+        directory: pool.shared.directory.clone(),
+        readable: [pool.runtime.readable(), &pool.shared.readable].concat(),
+        socket: Some(socket.directory().to_owned()),
+        memory,
+        cpu,
+    };
     let Sandbox { lines, handle } =
         pool.shared.launcher.launch(spec).await.map_err(|e| e.to_string())?;
     let tail = Arc::new(Tail::default());
@@ -125,12 +134,16 @@ fn report(pool: &RuntimePool, worker: &Worker, death: &Death, tail: &Tail) {
         Some(KillReason::Unresponsive) => "unresponsive",
         Some(KillReason::Silent) => "silent",
         Some(KillReason::Retired) => "retired",
+        None if matches!(death.exit, Exit::OutOfMemory { .. }) => "out_of_memory",
         None => "crashed",
     };
     pool.metrics.died(reason);
     match death.killed {
         Some(KillReason::Retired) => tracing::debug!(worker = %worker.name, "worker left"),
         Some(_) => tracing::warn!(worker = %worker.name, "worker {death}"),
+        None if matches!(death.exit, Exit::OutOfMemory { .. }) => {
+            tracing::error!(worker = %worker.name, "worker ended: {death}");
+        }
         None => {
             let stderr = tail.text();
             tracing::error!(worker = %worker.name, %stderr, "worker crashed: {death}");

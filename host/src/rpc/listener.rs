@@ -6,7 +6,7 @@
 
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use alyx_protocol::limits::FRAME_BEFORE_HELLO;
 use alyx_protocol::worker::{Capabilities, HelloParams, HelloResult, HostInfo, method};
@@ -73,6 +73,12 @@ impl WorkerSocket {
         let listener = made.and_then(|()| UnixListener::bind(&path));
         let listener = listener.map_err(|source| ListenError::Bind { path, source })?;
         Ok(WorkerSocket { listener, directory, token })
+    }
+
+    /// The folder that the worker has to reach; there is nothing else in it.
+    #[must_use]
+    pub fn directory(&self) -> &Path {
+        &self.directory
     }
 
     /// What the worker is told as `ALYX_ADDR`.

@@ -78,9 +78,14 @@ impl GoToolchain {
         self.shim.get_or_try_init(|| self.build_shim()).await
     }
 
-    async fn build_shim(&self) -> Result<PathBuf, Unavailable> {
+    /// The folder that holds all that workers run: the shim, and functions as they are built.
+    pub(crate) fn binaries(&self) -> PathBuf {
         let version = self.sources.parent().and_then(Path::file_name).unwrap_or_default();
-        let binary = self.cache.join(version).join("alyx-shim-go");
+        self.cache.join(version)
+    }
+
+    async fn build_shim(&self) -> Result<PathBuf, Unavailable> {
+        let binary = self.binaries().join("alyx-shim-go");
         if binary.is_file() {
             return Ok(binary);
         }

@@ -18,7 +18,9 @@ pub struct Runtime {
     pub name: String,
     /// Of the interpreter or toolchain, for people.
     pub version: String,
-    pub env: Vec<(String, String)>,
+    env: Vec<(String, String)>,
+    /// What its workers read besides functions and the system.
+    readable: Vec<PathBuf>,
     kind: Kind,
 }
 
@@ -26,6 +28,8 @@ pub struct Runtime {
 enum Kind {
     /// The shim is started by a command and loads sources as they are.
     Interpreted { command: Vec<OsString> },
+    /// The same, by a Node.js that is told how much memory it has.
+    Node { command: [OsString; 2] },
     /// Functions and the shim itself are built first.
     Go(GoToolchain),
 }
@@ -59,10 +63,6 @@ pub struct Source<'a> {
     pub shims: &'a Path,
     /// Where builds are kept.
     pub cache: &'a Path,
-    /// Processors a worker may use.
-    pub cpus: f64,
-    /// Bytes a worker may use.
-    pub memory: u64,
     /// What of the host's environment a toolchain needs: its home and its caches.
     pub toolchain_env: &'a [(String, String)],
 }
@@ -73,10 +73,8 @@ impl Runtime {
     /// # Errors
     /// [`Unavailable`], saying what to install.
     pub async fn find(source: Source<'_>) -> Result<Self, Unavailable> {
-        let bin =
-            |dir: &str, name: &str| source.shims.join(dir).join("bin").join(name).into_os_string();
-        let mut env =
-            vec![("PATH".to_owned(), join_path(source.path)), ("LANG".into(), "C.UTF-8".into())];
+        let shim = |path: &str| source.shims.join(path);
+        let mut readable = vec![source.shims.join(source.name)];
         let (version, kind) = match (source.command, source.name) {
             (Some(command), _) => {
                 let program = probe::on_path(source.path, &command[0]).ok_or_else(|| {
@@ -85,27 +83,28 @@ impl Runtime {
                         command[0], source.name
                     ))
                 })?;
+                readable.extend(read_by(&program, &command[1..]));
                 let rest = command[1..].iter().map(OsString::from);
                 let command = std::iter::once(program.into_os_string()).chain(rest).collect();
                 (String::new(), Kind::Interpreted { command })
             }
             (None, "node") => {
                 let node = probe::node(source.path).await?;
-                let command = vec![node.program.into_os_string(), bin("node", "alyx-shim-node.js")];
-                (node.version, Kind::Interpreted { command })
+                readable.extend(node.reads.into_iter().chain([node.program.clone()]));
+                let shim = shim("node/bin/alyx-shim-node.js");
+                (node.version, Kind::Node { command: [node.program.into(), shim.into()] })
             }
             (None, "python") => {
                 let python = probe::python(source.path).await?;
-                let shim = bin("python", "alyx-shim-python");
-                let command = vec![python.program.into_os_string(), "-I".into(), shim];
+                readable.extend(python.reads.into_iter().chain([python.program.clone()]));
+                let shim = shim("python/bin/alyx-shim-python");
+                let command = vec![python.program.into(), "-I".into(), shim.into()];
                 (python.version, Kind::Interpreted { command })
             }
             (None, "go") => {
                 let go = probe::go(source.path).await?;
-                env.push(("GOMAXPROCS".into(), (source.cpus.ceil().max(1.0) as u64).to_string()));
-                // Room for what is not the Go heap; the shim collects less often below it.
-                env.push(("GOMEMLIMIT".into(), (source.memory / 4 * 3).to_string()));
                 let toolchain = GoToolchain::new(&go, &source);
+                readable = vec![toolchain.binaries()];
                 (go.version, Kind::Go(toolchain))
             }
             (None, other) => {
@@ -115,7 +114,27 @@ impl Runtime {
                 return Err(Unavailable(message));
             }
         };
-        Ok(Runtime { name: source.name.to_owned(), version, env, kind })
+        let env =
+            vec![("PATH".to_owned(), join_path(source.path)), ("LANG".into(), "C.UTF-8".into())];
+        Ok(Runtime { name: source.name.to_owned(), version, env, readable, kind })
+    }
+
+    /// What a worker reads besides functions and the system: interpreter, shim, what was built.
+    #[must_use]
+    pub fn readable(&self) -> &[PathBuf] {
+        &self.readable
+    }
+
+    /// The environment of a worker that may use so many bytes and processors.
+    #[must_use]
+    pub fn env(&self, memory: u64, cpus: f64) -> Vec<(String, String)> {
+        let mut env = self.env.clone();
+        if let Kind::Go(_) = self.kind {
+            env.push(("GOMAXPROCS".into(), (cpus.ceil().max(1.0) as u64).to_string()));
+            // Room for what is not the Go heap; the shim collects less often below it.
+            env.push(("GOMEMLIMIT".into(), (memory / 4 * 3).to_string()));
+        }
+        env
     }
 
     /// True when functions are built before they can be loaded.
@@ -124,13 +143,22 @@ impl Runtime {
         matches!(self.kind, Kind::Go(_))
     }
 
-    /// The command that starts a blank worker; may have to build it first.
+    /// The command that starts a blank worker which may use so many bytes; may have to build it
+    /// first.
     ///
     /// # Errors
     /// [`Unavailable`] when the shim cannot be built.
-    pub async fn shim_command(&self) -> Result<Vec<OsString>, Unavailable> {
+    pub async fn shim_command(&self, memory: u64) -> Result<Vec<OsString>, Unavailable> {
         match &self.kind {
             Kind::Interpreted { command } => Ok(command.clone()),
+            Kind::Node { command: [node, shim] } => {
+                // Node.js reckons with all memory of the machine unless it is told. Besides old
+                // objects it keeps up to three spaces of new ones, buffers and its own code.
+                let memory = memory >> 20;
+                let old = format!("--max-old-space-size={}", memory / 8 * 5);
+                let new = format!("--max-semi-space-size={}", (memory / 16).clamp(1, 16));
+                Ok(vec![node.clone(), old.into(), new.into(), shim.clone()])
+            }
             Kind::Go(go) => Ok(vec![go.shim().await?.as_os_str().to_owned(), "worker".into()]),
         }
     }
@@ -142,10 +170,18 @@ impl Runtime {
     pub async fn loadable(&self, function: &Function) -> Result<PathBuf, BuildFault> {
         let source = function.folder.as_ref().unwrap_or(&function.entry);
         match &self.kind {
-            Kind::Interpreted { .. } => Ok(function.entry.clone()),
+            Kind::Interpreted { .. } | Kind::Node { .. } => Ok(function.entry.clone()),
             Kind::Go(go) => go.build(source, &function.root, &function.revision).await,
         }
     }
+}
+
+/// What a third party's command reads: the program and the folders of the scripts it names.
+fn read_by(program: &Path, arguments: &[String]) -> Vec<PathBuf> {
+    let scripts = arguments.iter().map(Path::new).filter(|path| path.is_absolute());
+    let folders =
+        scripts.filter_map(|script| if script.is_dir() { Some(script) } else { script.parent() });
+    folders.chain([program]).map(Path::to_owned).collect()
 }
 
 fn join_path(dirs: &[PathBuf]) -> String {

@@ -20,6 +20,8 @@ const PATIENCE: Duration = Duration::from_secs(20);
 pub struct Found {
     pub program: PathBuf,
     pub version: String,
+    /// What it reads to run, besides itself; some of it may not be there.
+    pub reads: Vec<PathBuf>,
 }
 
 /// The first executable file of that name.
@@ -40,7 +42,8 @@ fn executable(path: &Path) -> bool {
 /// # Errors
 /// [`Unavailable`] when there is none or it is too old.
 pub async fn node(path: &[PathBuf]) -> Result<Found, Unavailable> {
-    let script = "console.log(process.execPath + '\\n' + process.versions.node)";
+    let script = "console.log(process.execPath + '\\n' + process.versions.node)
+        console.log(require('path').resolve(process.execPath, '../../lib'))";
     let wanted = Wanted { language: "Node.js", least: (20, 0), install: "apt-get install nodejs" };
     wanted.ask(path, &["node", "nodejs"], &["-e", script]).await
 }
@@ -50,8 +53,16 @@ pub async fn node(path: &[PathBuf]) -> Result<Found, Unavailable> {
 /// # Errors
 /// [`Unavailable`] when there is none or it is too old.
 pub async fn python(path: &[PathBuf]) -> Result<Found, Unavailable> {
-    let script =
-        "import sys; print(sys.executable); print('.'.join(map(str, sys.version_info[:3])))";
+    // A virtual environment is a folder for nothing else; of what it is based on, its libraries.
+    let script = "import sys, os
+print(sys.executable)
+print('.'.join(map(str, sys.version_info[:3])))
+print(os.path.realpath(sys.executable))
+for prefix in {sys.base_prefix, sys.base_exec_prefix}:
+    print(os.path.join(prefix, 'lib'))
+    print(os.path.join(prefix, 'lib64'))
+if sys.prefix != sys.base_prefix:
+    print(sys.prefix)";
     let wanted = Wanted { language: "Python", least: (3, 9), install: "apt-get install python3" };
     wanted.ask(path, &["python3", "python"], &["-c", script]).await
 }
@@ -63,7 +74,7 @@ pub async fn python(path: &[PathBuf]) -> Result<Found, Unavailable> {
 pub async fn go(path: &[PathBuf]) -> Result<Found, Unavailable> {
     let wanted = Wanted { language: "Go", least: (1, 22), install: "apt-get install golang" };
     let found = wanted.ask(path, &["go"], &["env", "GOROOT", "GOVERSION"]).await?;
-    Ok(Found { program: found.program.join("bin/go"), version: found.version })
+    Ok(Found { program: found.program.join("bin/go"), ..found })
 }
 
 struct Wanted {
@@ -107,7 +118,8 @@ impl Wanted {
         if number(&version) < self.least {
             return Err(self.unavailable(&format!("'{shown}' is version {version}")));
         }
-        Ok(Found { program: PathBuf::from(program), version })
+        let reads = lines.map(PathBuf::from).collect();
+        Ok(Found { program: PathBuf::from(program), version, reads })
     }
 
     fn unavailable(&self, why: &str) -> Unavailable {

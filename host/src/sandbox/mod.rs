@@ -3,9 +3,24 @@
 //! Knows nothing of the protocol: a launcher is told a command, an environment and limits, and
 //! gives back a running sandbox that can be watched and killed.
 
+pub mod levels;
 pub mod output;
 pub mod process;
+pub mod profile;
 pub mod run_dir;
+mod access;
+mod belongings;
+mod calls;
+mod cgroup;
+mod inside;
+mod loopback;
+mod memory;
+mod mountinfo;
+mod mounts;
+mod rights;
+mod running;
+mod supervise;
+mod tree;
 
 use std::ffi::OsString;
 use std::fmt;
@@ -16,6 +31,7 @@ use std::sync::Arc;
 
 use tokio::sync::{Notify, mpsc, watch};
 
+use crate::sandbox::memory::Counter;
 use crate::sandbox::output::Line;
 
 /// What to launch.
@@ -29,6 +45,15 @@ pub struct LaunchSpec {
     pub env: Vec<(String, String)>,
     /// The folder it starts in: the functions folder.
     pub directory: PathBuf,
+    /// Files and folders that it has to read, besides the system's own: functions, shim,
+    /// interpreter, dependencies. What is not there is left out.
+    pub readable: Vec<PathBuf>,
+    /// The folder of the socket it dials.
+    pub socket: Option<PathBuf>,
+    /// Bytes that it and all its processes may use.
+    pub memory: u64,
+    /// Processors it may use.
+    pub cpu: f64,
 }
 
 /// Why no sandbox came to be.
@@ -47,6 +72,10 @@ pub enum LaunchError {
 pub enum Exit {
     Code(i32),
     Signal(i32),
+    /// It, or a process of it, needed more memory than it may use.
+    OutOfMemory {
+        limit: u64,
+    },
     /// It ended, but nobody can say how.
     Unknown,
 }
@@ -56,6 +85,9 @@ impl fmt::Display for Exit {
         match self {
             Exit::Code(code) => write!(f, "exit code {code}"),
             Exit::Signal(signal) => write!(f, "signal {signal} ({})", signal_name(*signal)),
+            Exit::OutOfMemory { limit } => {
+                write!(f, "out of memory: it may use {} MiB", limit >> 20)
+            }
             Exit::Unknown => f.write_str("an unknown exit status"),
         }
     }
@@ -89,11 +121,22 @@ pub struct Sandbox {
 pub struct SandboxHandle {
     kill: Arc<Notify>,
     exit: watch::Receiver<Option<Exit>>,
+    memory: Option<Counter>,
 }
 
 impl SandboxHandle {
-    pub(crate) fn new(kill: Arc<Notify>, exit: watch::Receiver<Option<Exit>>) -> Self {
-        SandboxHandle { kill, exit }
+    pub(crate) fn new(
+        kill: Arc<Notify>,
+        exit: watch::Receiver<Option<Exit>>,
+        memory: Option<Counter>,
+    ) -> Self {
+        SandboxHandle { kill, exit, memory }
+    }
+
+    /// Bytes that the sandbox uses now, or did a moment ago; none when nobody counts them.
+    #[must_use]
+    pub fn memory(&self) -> Option<u64> {
+        self.memory.as_ref()?.used()
     }
 
     /// Ends all processes in the sandbox at once. Returns before they are gone.

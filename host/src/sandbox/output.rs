@@ -3,6 +3,9 @@
 //! Always reads on, whatever the bytes are: a long line is cut, binary is made printable, and a
 //! full queue drops lines and counts them. Knows nothing of who wants the lines.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::sync::mpsc;
 
@@ -23,11 +26,19 @@ pub struct Line {
     pub text: String,
 }
 
-/// Reads `input` to its end and sends each line.
+/// What runtimes print when they end for want of memory.
+const MEMORY_WORDS: [&str; 3] = [
+    "JavaScript heap out of memory",
+    "fatal error: runtime: out of memory",
+    "fatal error: runtime: cannot allocate memory",
+];
+
+/// Reads `input` to its end and sends each line; notes one that says that memory ran out.
 pub(crate) async fn lines(
     stream: Stream,
     mut input: impl AsyncRead + Unpin,
     to: mpsc::Sender<Line>,
+    out_of_memory: Arc<AtomicBool>,
 ) {
     let mut buffer = vec![0; LINE];
     let mut line = Vec::new();
@@ -40,6 +51,9 @@ pub(crate) async fn lines(
             line.extend_from_slice(&text[..text.len().min(room)]);
             cut += text.len().saturating_sub(room);
             if ended {
+                if MEMORY_WORDS.iter().any(|words| contains(&line, words.as_bytes())) {
+                    out_of_memory.store(true, Ordering::Relaxed);
+                }
                 pass_on(stream, &mut line, &mut cut, &to).await;
             }
         }
@@ -47,6 +61,10 @@ pub(crate) async fn lines(
     if !line.is_empty() {
         pass_on(stream, &mut line, &mut cut, &to).await;
     }
+}
+
+fn contains(line: &[u8], words: &[u8]) -> bool {
+    line.windows(words.len()).any(|part| part == words)
 }
 
 async fn pass_on(stream: Stream, line: &mut Vec<u8>, cut: &mut usize, to: &mpsc::Sender<Line>) {
@@ -65,7 +83,7 @@ mod tests {
 
     async fn collect(bytes: &[u8]) -> Vec<String> {
         let (sender, mut receiver) = mpsc::channel(1024);
-        lines(Stream::Stdout, bytes, sender).await;
+        lines(Stream::Stdout, bytes, sender, Arc::default()).await;
         let mut all = Vec::new();
         while let Ok(line) = receiver.try_recv() {
             all.push(line.text);

@@ -1,173 +1,215 @@
-//! Sandboxes as local processes.
+//! Sandboxes as local processes, confined as far as this machine allows.
 //!
-//! The worker runs in a session of its own with a cleared environment and dies with the host:
-//! the host re-executes itself as a small init that asks the kernel to kill it when its parent
-//! ends, and only then becomes the shim. Knows nothing of the protocol.
+//! The host re-executes itself twice for each worker: once to watch over it (`supervise`), once to
+//! build its confinement from within (`inside`). A line between the host and the first of them
+//! carries the outcome one way and, by its end, the order to stop the other way: a host that is
+//! killed takes its workers with it. Knows nothing of the protocol.
 
-use std::ffi::{OsStr, OsString};
-use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::ffi::OsString;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::{Path, PathBuf};
-use std::process::{ExitStatus, Stdio};
+use std::process::Stdio;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use rustix::process::{Pid, Signal};
+use tokio::net::UnixStream;
 use tokio::process::{Child, Command};
-use tokio::sync::{Notify, mpsc, oneshot, watch};
 
-use crate::sandbox::output::{Stream, lines};
-use crate::sandbox::{Exit, Launch, LaunchError, LaunchSpec, Launching, Sandbox, SandboxHandle};
+use crate::sandbox::belongings::{Folder, Numbers};
+use crate::sandbox::cgroup::{Cgroup, Share};
+use crate::sandbox::levels::Confinement;
+use crate::sandbox::memory::Meter;
+use crate::sandbox::profile::{
+    ALLOCATOR, INSIDE_ARGUMENT, Level, Profile, Report, WORKER_ARGUMENT,
+};
+use crate::sandbox::running::{Running, watch_over};
+use crate::sandbox::{Launch, LaunchError, LaunchSpec, Launching, inside, supervise};
 
-/// First argument of the re-executed host.
-pub const INIT_ARGUMENT: &str = "__worker";
-/// Launches that may wait for the spawning thread.
-const QUEUE: usize = 256;
-/// Lines of output that may wait to be logged.
-const LINES: usize = 1024;
+/// Processes and threads of one worker.
+const TASKS: u64 = 512;
+/// What a process needs besides what it holds in memory, by the kernel's way to count.
+const DATA_SLACK: u64 = 64 << 20;
 
 /// Launches local processes under a folder of its own.
 #[derive(Debug)]
-pub struct ProcessLauncher {
-    requests: mpsc::Sender<(Command, oneshot::Sender<std::io::Result<Child>>)>,
-    host: PathBuf,
+pub struct ProcessLauncher(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
     folders: PathBuf,
+    confinement: Confinement,
+    meter: Arc<Meter>,
+    numbers: Numbers,
+    told_of_user: AtomicBool,
 }
 
 impl ProcessLauncher {
-    /// `host` is the program to re-execute, `folders` where the workers' private folders go.
-    ///
-    /// # Errors
-    /// When the spawning thread cannot be started.
-    pub fn start(host: PathBuf, folders: PathBuf) -> std::io::Result<Self> {
-        let (requests, mut queue) = mpsc::channel::<(Command, oneshot::Sender<_>)>(QUEUE);
-        let runtime = tokio::runtime::Handle::current();
-        // The kernel's "kill me when my parent ends" means the parent *thread*: all workers are
-        // spawned by one thread that lives as long as the host.
-        std::thread::Builder::new().name("alyx-spawner".into()).spawn(move || {
-            let _context = runtime.enter();
-            while let Some((mut command, reply)) = queue.blocking_recv() {
-                if let Err(Ok(mut orphan)) = reply.send(command.spawn()) {
-                    let _already_dead = orphan.start_kill();
-                }
-            }
-        })?;
-        Ok(ProcessLauncher { requests, host, folders })
+    /// `folders` is where the workers' private folders go.
+    #[must_use]
+    pub fn new(confinement: Confinement, folders: PathBuf) -> Self {
+        ProcessLauncher(Arc::new(Shared {
+            folders,
+            confinement,
+            meter: Meter::start(),
+            numbers: Numbers::default(),
+            told_of_user: AtomicBool::new(false),
+        }))
     }
 }
 
 impl Launch for ProcessLauncher {
     fn launch(&self, spec: LaunchSpec) -> Launching {
-        let folder = self.folders.join(&spec.worker);
-        let command = command(&self.host, &folder, &spec);
-        let requests = self.requests.clone();
+        let shared = self.0.clone();
         Box::pin(async move {
-            let made = std::fs::create_dir(&folder);
-            made.map_err(|source| LaunchError::Folder { path: folder.clone(), source })?;
-            let folder = Folder(folder);
-            let (reply, spawned) = oneshot::channel();
-            requests.send((command, reply)).await.map_err(|_| LaunchError::Stopped)?;
-            let spawned = spawned.await.map_err(|_| LaunchError::Stopped)?;
-            let program = spec.command.first().map(|p| p.to_string_lossy().into_owned());
-            let child = spawned.map_err(|source| LaunchError::Spawn {
-                program: program.unwrap_or_default(),
-                source,
-            })?;
-            Ok(watch_over(child, folder))
+            // Making folders and processes blocks for a moment.
+            let running = tokio::task::spawn_blocking(move || shared.start(&spec)).await;
+            Ok(watch_over(running.map_err(|_| LaunchError::Stopped)??))
         })
     }
 }
 
-/// The worker's private folder: its home and its temporary files. Goes when the worker goes.
-struct Folder(PathBuf);
+impl Shared {
+    fn start(&self, spec: &LaunchSpec) -> Result<Running, LaunchError> {
+        let folder = self.folders.join(&spec.worker);
+        let of_folder = |source| LaunchError::Folder { path: folder.clone(), source };
+        let kept = Folder::make(folder.clone()).map_err(of_folder)?;
+        let number = self.numbers.take();
+        let user = self.user(spec, number.number);
+        for path in [Some(&folder), spec.socket.as_ref()].into_iter().flatten() {
+            give(path, user).map_err(of_folder)?;
+        }
+        let share = Share { memory: spec.memory, cpu: spec.cpu, tasks: TASKS };
+        let cgroup = self.confinement.cgroups.worker(&spec.worker, share).map_err(of_folder)?;
+        let profile = self.profile(spec, user, kept.path(), &cgroup);
+        let program = spec.command.first().map(|p| p.to_string_lossy().into_owned());
+        let of_program =
+            |source| LaunchError::Spawn { program: program.unwrap_or_default(), source };
+        let (child, line) = spawn(spec, &profile).map_err(of_program)?;
+        let counted = self.confinement.cgroups.has("memory");
+        Ok(Running {
+            child,
+            line,
+            memory: spec.memory,
+            tasks: TASKS,
+            meter: (!counted).then(|| self.meter.clone()),
+            cgroup,
+            _folder: kept,
+            _number: number,
+        })
+    }
 
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _already_gone = std::fs::remove_dir_all(&self.0);
+    fn profile(
+        &self,
+        spec: &LaunchSpec,
+        user: Option<u32>,
+        folder: &Path,
+        cgroup: &Cgroup,
+    ) -> Profile {
+        let Confinement { level, network, cgroups, .. } = &self.confinement;
+        Profile {
+            parent: rustix::process::getpid().as_raw_nonzero().get(),
+            level: *level,
+            network: *network,
+            user,
+            data: (!cgroups.has("memory")).then_some(spec.memory + DATA_SLACK),
+            tasks: self.tasks(user),
+            cgroups: cgroup.doors(),
+            folder: folder.to_owned(),
+            directory: spec.directory.clone(),
+            readable: spec.readable.clone(),
+            sockets: spec.socket.iter().cloned().collect(),
+        }
+    }
+
+    /// The kernel counts by user: exactly where each worker is one by itself or has a user
+    /// namespace, and together with all else that the user runs where not.
+    fn tasks(&self, user: Option<u32>) -> Option<u64> {
+        let alone = user.is_some() || self.confinement.level == Level::Isolated;
+        alone.then_some(TASKS)
+    }
+
+    /// The user to become, if others than the owner may read what the worker has to.
+    fn user(&self, spec: &LaunchSpec, number: u32) -> Option<u32> {
+        let user = self.confinement.users.of(number)?;
+        let whole_path = self.confinement.level != Level::Isolated;
+        let hidden = spec.readable.iter().find(|path| !open_to_all(path, whole_path));
+        let Some(hidden) = hidden else { return Some(user) };
+        if !self.told_of_user.swap(true, Ordering::Relaxed) {
+            tracing::warn!(
+                "workers keep the user of the host, without its capabilities, because others may not read '{0}'; run 'chmod -R o+rX' on it and the folders above it",
+                hidden.display()
+            );
+        }
+        None
     }
 }
 
-fn command(host: &Path, folder: &Path, spec: &LaunchSpec) -> Command {
-    let mut command = Command::new(host);
-    command
-        .arg(INIT_ARGUMENT)
-        .arg(std::process::id().to_string())
+fn open_to_all(path: &Path, whole_path: bool) -> bool {
+    let Ok(path) = path.canonicalize() else { return true };
+    let open = |path: &Path, bits: u32| {
+        path.metadata().is_ok_and(|found| found.permissions().mode() & bits == bits)
+    };
+    let bits = if path.is_dir() { 0o5 } else { 0o4 };
+    open(&path, bits) && (!whole_path || path.ancestors().skip(1).all(|above| open(above, 0o1)))
+}
+
+/// Makes a folder, and the socket that may be in it, the worker's own.
+fn give(folder: &Path, user: Option<u32>) -> io::Result<()> {
+    let Some(user) = user else { return Ok(()) };
+    for entry in std::fs::read_dir(folder)? {
+        chown(entry?.path(), Some(user), Some(user))?;
+    }
+    chown(folder, Some(user), Some(user))
+}
+
+fn spawn(spec: &LaunchSpec, profile: &Profile) -> io::Result<(Child, UnixStream)> {
+    let (ours, theirs) = std::os::unix::net::UnixStream::pair()?;
+    ours.set_nonblocking(true)?;
+    let child = Command::new("/proc/self/exe")
+        .arg0("alyx")
+        .arg(WORKER_ARGUMENT)
+        .arg(serde_json::to_string(profile)?)
         .args(&spec.command)
         .env_clear()
         .envs(spec.env.iter().map(|(name, value)| (name, value)))
-        .env("HOME", folder)
-        .env("TMPDIR", folder)
+        .env(ALLOCATOR.0, ALLOCATOR.1)
+        .env("HOME", &profile.folder)
+        .env("TMPDIR", &profile.folder)
         .current_dir(&spec.directory)
-        .stdin(Stdio::null())
+        .stdin(OwnedFd::from(theirs))
         .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
-    command
+        .stderr(Stdio::piped())
+        .spawn()?;
+    Ok((child, UnixStream::from_std(ours)?))
 }
 
-fn watch_over(mut child: Child, folder: Folder) -> Sandbox {
-    let (to, from) = mpsc::channel(LINES);
-    if let Some(stdout) = child.stdout.take() {
-        tokio::spawn(lines(Stream::Stdout, stdout, to.clone()));
-    }
-    if let Some(stderr) = child.stderr.take() {
-        tokio::spawn(lines(Stream::Stderr, stderr, to));
-    }
-    let kill = Arc::new(Notify::new());
-    let (ended, exit) = watch::channel(None);
-    let handle = SandboxHandle::new(kill.clone(), exit);
-    tokio::spawn(async move {
-        let group = child.id().and_then(|id| Pid::from_raw(id.cast_signed()));
-        let status = tokio::select! {
-            status = child.wait() => status,
-            () = kill.notified() => {
-                kill_group(group);
-                let _already_dead = child.start_kill();
-                child.wait().await
-            }
-        };
-        // What the worker started in its own process group goes with it.
-        kill_group(group);
-        drop(folder);
-        ended.send_replace(Some(status.map_or(Exit::Unknown, exit_of)));
-    });
-    Sandbox { lines: from, handle }
-}
-
-fn kill_group(group: Option<Pid>) {
-    if let Some(group) = group {
-        let _already_gone = rustix::process::kill_process_group(group, Signal::KILL);
-    }
-}
-
-fn exit_of(status: ExitStatus) -> Exit {
-    match (status.code(), status.signal()) {
-        (Some(code), _) => Exit::Code(code),
-        (None, Some(signal)) => Exit::Signal(signal),
-        (None, None) => Exit::Unknown,
-    }
-}
-
-/// Turns the re-executed host into the worker; returns only when that failed.
-///
-/// `arguments` are the host's process id and the shim's command.
+/// True for the arguments of a re-executed host, which then is a part of a worker.
 #[must_use]
-pub fn become_worker(arguments: &[OsString]) -> std::io::Error {
-    let [parent, program, rest @ ..] = arguments else {
-        return std::io::Error::other(
-            "worker arguments are missing; this command is for the host itself",
-        );
-    };
-    if let Err(error) = prepare(parent) {
-        return error;
-    }
-    std::process::Command::new(program).args(rest).exec()
+pub fn is_worker(arguments: &[OsString]) -> bool {
+    arguments.first().is_some_and(|first| first == WORKER_ARGUMENT || first == INSIDE_ARGUMENT)
 }
 
-fn prepare(parent: &OsStr) -> std::io::Result<()> {
-    rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
-    // The host may have ended before the line above took effect.
-    let alive = rustix::process::getppid().map(|pid| pid.as_raw_nonzero().to_string());
-    if alive.as_deref().map(OsStr::new) != Some(parent) {
-        return Err(std::io::Error::other("the host has ended"));
-    }
-    rustix::process::setsid()?;
-    Ok(())
+/// Turns the re-executed host into the part of a worker that its arguments name, and runs it to
+/// its end.
+///
+/// # Errors
+/// What went wrong, for people.
+pub fn become_worker(arguments: &[OsString]) -> Result<(), String> {
+    let [stage, profile, command @ ..] = arguments else {
+        return Err("worker arguments are missing; this command is for the host itself".into());
+    };
+    let profile = profile.to_str().and_then(|text| serde_json::from_str::<Profile>(text).ok());
+    let profile = profile.ok_or("its profile cannot be read; was the host replaced meanwhile?")?;
+    let outcome = if stage == INSIDE_ARGUMENT {
+        inside::run(&profile, command)
+    } else {
+        supervise::supervise(&profile, command)
+    };
+    outcome.map_err(|failed| {
+        let told = format!("cannot {}: {}", failed.step, failed.why);
+        supervise::report(&Report::Failed { step: failed.step, why: failed.why });
+        told
+    })
 }

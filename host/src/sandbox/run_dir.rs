@@ -37,6 +37,13 @@ impl RunDir {
         Ok(RunDir { path, _lock: lock })
     }
 
+    /// What no other host on this machine is called: `<instance>-<pid>`.
+    #[must_use]
+    pub fn name(&self) -> String {
+        let name = self.path.file_name().unwrap_or_default();
+        name.to_string_lossy().into_owned()
+    }
+
     /// Where the workers' sockets go, one folder each.
     #[must_use]
     pub fn sockets(&self) -> PathBuf {
@@ -64,7 +71,9 @@ impl Drop for RunDir {
 
 fn private_dir(path: &Path, may_exist: bool) -> io::Result<()> {
     let owner = rustix::process::getuid().as_raw();
-    match std::fs::DirBuilder::new().mode(0o700).create(path) {
+    // Workers of root are somebody else and have to get at what is theirs inside.
+    let mode = if owner == 0 { 0o711 } else { 0o700 };
+    match std::fs::DirBuilder::new().mode(mode).create(path) {
         Err(e) if may_exist && e.kind() == io::ErrorKind::AlreadyExists => {
             use std::os::unix::fs::MetadataExt;
             let found = std::fs::symlink_metadata(path)?;

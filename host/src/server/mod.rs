@@ -19,7 +19,7 @@ use tokio::time::{Instant, timeout};
 use crate::auth::password::PasswordError;
 use crate::config::Config;
 use crate::config::issue::Issue;
-use crate::config::model::{Backend, Network, SandboxMode};
+use crate::config::model::Backend;
 use crate::db::Store;
 use crate::db::error::StoreError;
 use crate::dev;
@@ -27,6 +27,7 @@ use crate::http::{self, App, Cors};
 use crate::invoker::{self, Invoker};
 use crate::metrics::Metrics;
 use crate::registry::Registry;
+use crate::sandbox::levels::LevelError;
 use crate::sandbox::run_dir::RunDir;
 
 /// How long calls under way may go on once the host has been told to stop.
@@ -43,16 +44,14 @@ pub enum ServerError {
         "functions.backend: '{0}' needs the container launcher, which this version does not have; set it to 'process' or 'auto'"
     )]
     Backend(&'static str),
-    #[error("functions.{key}: '{value}' cannot be enforced by this version; set it to '{instead}'")]
-    Confinement { key: &'static str, value: &'static str, instead: &'static str },
+    #[error(transparent)]
+    Confinement(#[from] LevelError),
     #[error(
         "cannot make the folder for sockets and workers: {0}; set TMPDIR to a folder you may write to"
     )]
     RunDir(std::io::Error),
     #[error("cannot unpack the shims to '{folder}': {source}")]
     Shims { folder: PathBuf, source: std::io::Error },
-    #[error("cannot start the launcher: {0}")]
-    Launcher(std::io::Error),
     #[error("cannot catch signals: {0}")]
     Signals(std::io::Error),
     #[error(transparent)]
@@ -214,15 +213,10 @@ impl Signals {
 
 /// What is asked for and cannot be given is an error, not a surprise.
 fn refuse_unsupported(config: &Config) -> Result<(), ServerError> {
-    let functions = &config.functions;
-    let confinement = |key, value, instead| Err(ServerError::Confinement { key, value, instead });
-    match (functions.backend, functions.network, functions.sandbox) {
-        (Backend::Docker, ..) => Err(ServerError::Backend("docker")),
-        (Backend::Podman, ..) => Err(ServerError::Backend("podman")),
-        (_, Network::Proxy, _) => confinement("network", "proxy", "open"),
-        (_, Network::None, _) => confinement("network", "none", "open"),
-        (.., SandboxMode::Strict) => confinement("sandbox", "strict", "auto"),
-        _ => Ok(()),
+    match config.functions.backend {
+        Backend::Docker => Err(ServerError::Backend("docker")),
+        Backend::Podman => Err(ServerError::Backend("podman")),
+        Backend::Auto | Backend::Process => Ok(()),
     }
 }
 
@@ -248,7 +242,4 @@ fn announce(listener: &TcpListener, host: &Host) {
         }
         Err(error) => tracing::warn!("serving {count} functions at an unknown address: {error}"),
     }
-    tracing::warn!(
-        "functions run as local processes of this user and are not confined yet: run only code you trust"
-    );
 }

@@ -1,7 +1,7 @@
 //! Finds the runtimes that the functions need, and builds a pool for each.
 //!
-//! Only runtimes with functions are told of, and under `alyx serve` looked for: nobody waits for,
-//! or hears of, a language they do not use.
+//! Only runtimes with functions are looked for: nobody waits for, or hears of, a language they
+//! do not use.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use alyx_protocol::Limits;
 use futures_util::future::join_all;
 
 use crate::config::Config;
-use crate::config::model::PoolConfig;
+use crate::config::model::{Network, PoolConfig, SandboxMode};
 use crate::db::Store;
 use crate::metrics::Metrics;
 use crate::pool::error::Refusal;
@@ -19,9 +19,11 @@ use crate::pool::{Pool, RuntimePool, Shared};
 use crate::registry::Registry;
 use crate::registry::function::Function;
 use crate::runtime::{Runtime, Source, Unavailable, shims};
+use crate::sandbox::levels::{Confinement, Wanted};
 use crate::sandbox::process::ProcessLauncher;
+use crate::sandbox::profile::{Level, Reach};
 use crate::sandbox::run_dir::RunDir;
-use crate::server::{Mode, ServerError};
+use crate::server::ServerError;
 
 /// Calls a worker takes until its shim has said otherwise.
 const FIRST_CREDIT: u32 = 64;
@@ -29,38 +31,33 @@ const FIRST_CREDIT: u32 = 64;
 const TOOLCHAIN_ENV: [&str; 8] =
     ["HOME", "TMPDIR", "XDG_CACHE_HOME", "GOPATH", "GOCACHE", "GOMODCACHE", "CC", "CGO_ENABLED"];
 
-/// The pools of all runtimes that have functions, or may get some while they are watched.
+/// The pools of all runtimes that have functions; `ahead` starts workers ahead of calls.
 pub(crate) async fn pool(
     config: &Config,
     registry: &Registry,
     run_dir: &RunDir,
     store: &Store,
     metrics: &Arc<Metrics>,
-    mode: Mode,
+    ahead: bool,
 ) -> Result<Pool, ServerError> {
     let (cache, shims) = unpack(config)?;
-    let shared = shared(config, run_dir, store)?;
+    let shared = shared(config, run_dir, store).await?;
     let mut pool = Pool::default();
-    for (name, found) in find_all(config, registry, &shims, &cache, mode).await {
-        let is_used = is_used(registry, name);
+    for (name, found) in find_all(config, registry, &shims, &cache).await {
         match found {
             None => pool.add_refused(name, Refusal::Disabled { runtime: name.to_owned() }),
             Some(Err(why)) => {
-                if is_used {
-                    tracing::warn!("runtime '{name}' is not available: {why}");
-                }
+                tracing::warn!("runtime '{name}' is not available: {why}");
                 pool.add_refused(
                     name,
                     Refusal::Unavailable { runtime: name.to_owned(), why: why.0 },
                 );
             }
             Some(Ok(runtime)) => {
-                if is_used {
-                    tracing::info!("runtime '{name}' {} runs as local processes", runtime.version);
-                }
+                tracing::info!("runtime '{name}' {} runs as local processes", runtime.version);
                 let rules = rules(&config.functions.pool);
                 let runtime = RuntimePool::new(runtime, shared.clone(), rules, metrics.pool(name));
-                if is_used && matches!(mode, Mode::Serve | Mode::Dev) {
+                if ahead {
                     let mine = |f: &&Arc<Function>| f.runtime == name && f.problem.is_none();
                     let functions = registry.iter().filter(mine).cloned().collect();
                     tokio::spawn(warm(runtime.clone(), functions));
@@ -97,7 +94,6 @@ async fn find_all<'a>(
     registry: &Registry,
     shims: &Path,
     cache: &Path,
-    mode: Mode,
 ) -> Vec<(&'a str, Option<Result<Runtime, Unavailable>>)> {
     let variable = |name: &str| config.variables.get(name);
     let path: Vec<PathBuf> =
@@ -107,7 +103,7 @@ async fn find_all<'a>(
         .filter_map(|name| Some(((*name).to_owned(), variable(name)?.to_owned())))
         .collect();
     let enabled = config.functions.enabled;
-    let used = |name: &str| enabled && (mode == Mode::Dev || is_used(registry, name));
+    let used = |name: &str| enabled && registry.iter().any(|function| function.runtime == name);
     let runtimes = config.functions.runtimes.iter().filter(|(name, _)| used(name));
     let (path, toolchain_env) = (&path, &toolchain_env);
     let found = runtimes.map(|(name, runtime)| async move {
@@ -115,31 +111,52 @@ async fn find_all<'a>(
             return (name.as_str(), None);
         }
         let command = runtime.command.as_deref();
-        let cpus = config.functions.pool.cpu_limit;
-        let memory = config.functions.pool.memory_limit;
-        let source = Source { name, command, path, shims, cache, cpus, memory, toolchain_env };
+        let source = Source { name, command, path, shims, cache, toolchain_env };
         (name.as_str(), Some(Runtime::find(source).await))
     });
     join_all(found).await
 }
 
-fn is_used(registry: &Registry, runtime: &str) -> bool {
-    registry.iter().any(|function| function.runtime == runtime)
-}
-
-fn shared(config: &Config, run_dir: &RunDir, store: &Store) -> Result<Shared, ServerError> {
-    let exe = std::env::current_exe().map_err(ServerError::Launcher)?;
-    let launcher = ProcessLauncher::start(exe, run_dir.workers()).map_err(ServerError::Launcher)?;
+async fn shared(config: &Config, run_dir: &RunDir, store: &Store) -> Result<Shared, ServerError> {
+    let confinement = confinement(config, run_dir).await?;
     let directory = [&config.functions.path, &config.folder].into_iter().find(|dir| dir.is_dir());
     Ok(Shared {
-        launcher: Arc::new(launcher),
+        launcher: Arc::new(ProcessLauncher::new(confinement, run_dir.workers())),
         sockets: run_dir.sockets(),
         directory: directory.cloned().unwrap_or_else(|| PathBuf::from("/")),
+        readable: vec![config.functions.path.clone(), config.folder.join(".alyx/deps")],
+        memory: config.functions.pool.memory_limit,
+        cpu: config.functions.pool.cpu_limit,
         limits: Limits::default(),
         store: store.clone(),
         schemas: Arc::default(),
         queue_timeout: config.functions.pool.queue_timeout,
     })
+}
+
+/// Chooses how workers are confined, and tells it.
+async fn confinement(config: &Config, run_dir: &RunDir) -> Result<Confinement, ServerError> {
+    let wanted = match config.functions.sandbox {
+        SandboxMode::Auto => Wanted::Strongest,
+        SandboxMode::Strict => Wanted::Strict,
+        SandboxMode::Off => Wanted::Off,
+    };
+    let network = match config.functions.network {
+        Network::Open => Reach::Open,
+        Network::Proxy => Reach::Proxy,
+        Network::None => Reach::Nothing,
+    };
+    let chosen = Confinement::choose(wanted, network, run_dir).await?;
+    match chosen.level {
+        Level::Off => tracing::warn!(
+            "functions.sandbox is off: functions run with all the rights of this user; run only code you trust"
+        ),
+        level => tracing::info!("functions run as local processes, confined at level {level}"),
+    }
+    for part in &chosen.missing {
+        tracing::warn!("missing from the confinement of functions: {part}");
+    }
+    Ok(chosen)
 }
 
 fn rules(pool: &PoolConfig) -> Rules {

@@ -7,7 +7,7 @@ use std::process::Stdio;
 use serde_json::json;
 
 use crate::harness::log::Log;
-use crate::harness::processes::of_project;
+use crate::harness::processes::{Process, of_project};
 use crate::harness::project::Ran;
 use crate::harness::{Host, Project, RUNTIMES, Runtime};
 use crate::stop::check_no_run_folder;
@@ -125,7 +125,8 @@ async fn c1_invoke_calls_the_running_server() {
     for runtime in RUNTIMES {
         let worker = host.worker_of(runtime).await;
         let ran = invoke(&host, &[&runtime.probe(), "--data", r#"{"do": "pid"}"#]).await;
-        assert_eq!((ran.code, ran.stdout.trim()), (Some(0), &*worker.pid.to_string()), "{ran:?}");
+        let pid = ran.stdout.trim().parse().expect("'pid' returns a number");
+        assert_eq!((ran.code, Process::at(pid)), (Some(0), Some(worker)), "{ran:?}");
         let ran = invoke(&host, &[&runtime.probe()]).await;
         assert_eq!((ran.code, ran.stdout.trim()), (Some(0), "{}"), "{ran:?}");
     }

@@ -109,13 +109,13 @@ async fn c2_a_named_file_that_is_not_there_is_an_error() {
 #[tokio::test]
 async fn c2_what_this_version_cannot_do_is_refused_and_not_ignored() {
     let project = Project::new();
-    for (key, value, instead) in [
-        ("backend", "docker", "process"),
-        ("network", "none", "open"),
-        ("sandbox", "strict", "auto"),
+    for (settings, parts) in [
+        ("backend: docker", ["functions.backend", "docker", "process"]),
+        ("{network: none, sandbox: off}", ["functions.network", "none", "open"]),
+        ("{network: proxy, sandbox: off}", ["functions.network", "proxy", "open"]),
     ] {
-        let said = complaint(&project, &format!("functions:\n  {key}: {value}\n")).await;
-        for part in [&format!("functions.{key}"), value, instead] {
+        let said = complaint(&project, &format!("functions:\n  {settings}\n")).await;
+        for part in parts {
             assert!(said.contains(part), "no '{part}' in {said}");
         }
     }

@@ -161,12 +161,12 @@ async fn w6_a_go_worker_that_never_ends_loading_goes_with_its_killed_host() {
     let source = Runtime::Go.fixture("apart") + "\nfunc init() {\n\tfor {\n\t}\n}\n";
     let mut host = Project::new().file("functions/endless.go", &source).serve().await;
     let _call = host.post("endless").json(&json!({})).begin().await;
-    let built = |worker: &Process| !worker.command.contains("alyx-shim-go");
+    let built = |program: &Process| !program.command.contains("alyx-shim-go");
     eventually("a worker became the function", PATIENCE * 3, async || {
-        host.workers().iter().any(built).then_some(())
+        host.programs().iter().any(built).then_some(())
     })
     .await;
-    let workers = host.workers();
+    let workers = [host.workers(), host.programs()].concat();
     host.signal(Signal::KILL);
     host.ended(PATIENCE).await;
     check_gone(&workers, WORKERS_GONE).await;
@@ -206,8 +206,8 @@ async fn w6_two_hosts_of_one_project_leave_each_other_alone() {
 #[tokio::test]
 async fn w6_what_a_worker_started_goes_with_it() {
     let mut host = Project::new().with_own(Runtime::Node, "parent").serve().await;
-    let pid = host.call("parent", json!({})).await.value().as_i64().expect("a pid") as i32;
-    let child = Process::find(pid).expect("it sleeps");
+    let pid = host.call("parent", json!({})).await.value().as_i64().expect("a pid");
+    let child = Process::at(pid).expect("it sleeps");
     host.stop().await;
     check_gone(&[child], WORKERS_GONE).await;
 }

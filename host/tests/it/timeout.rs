@@ -61,7 +61,7 @@ async fn h6_a_busy_loop_is_answered_504_in_time_and_its_worker_is_killed() {
         let answer = host.probe(runtime, json!({"do": "spin"})).await;
         check_in_time(&answer, &format!("{runtime}"));
         check_killed(&host, &worker).await;
-        assert_ne!(serving_again(&host, &runtime.probe()).await, worker.pid, "{runtime}");
+        assert_ne!(serving_again(&host, &runtime.probe()).await, worker, "{runtime}");
     })
     .await;
 }
@@ -82,11 +82,14 @@ async fn h6_a_sleep_that_ignores_the_cancel_is_killed_before_it_does_anything_mo
     .await;
 }
 
-/// The pid that serves next. It may take some tries: loading counts toward the short timeout.
-async fn serving_again(host: &Host, function: &str) -> i32 {
+/// The process that serves next. It may take some tries: loading counts toward the short timeout.
+async fn serving_again(host: &Host, function: &str) -> Process {
     eventually("the next call works", PATIENCE, async || {
         let answer = host.call(function, json!({"do": "pid"})).await;
-        (answer.status == 200).then(|| answer.json().as_i64().expect("a pid") as i32)
+        (answer.status == 200).then(|| {
+            let pid = answer.json().as_i64().expect("a pid");
+            Process::at(pid).expect("it has answered")
+        })
     })
     .await
 }
@@ -124,10 +127,10 @@ async fn h6_a_synchronous_python_handler_that_sleeps_is_answered_504_and_killed(
     let project = Project::new().with_own(Runtime::Python, "sleeping");
     let timeout = format!("{}ms", TIMEOUT.as_millis());
     let host = project.config(json!({"functions": {"timeout": timeout}})).serve().await;
-    let worker = Process::find(serving_again(&host, "sleeping").await);
+    let worker = serving_again(&host, "sleeping").await;
     let answer = host.call("sleeping", json!({"ms": 60_000})).await;
     check_in_time(&answer, "sleeping");
-    check_killed(&host, &worker.expect("it has answered")).await;
+    check_killed(&host, &worker).await;
     serving_again(&host, "sleeping").await;
 }
 
@@ -140,7 +143,7 @@ async fn h6_an_answer_after_the_timeout_goes_nowhere() {
         // Answers between the timeout and the end of the grace: acknowledged, after a fashion.
         let answer = host.probe(runtime, json!({"do": "deaf", "ms": 1_900})).await;
         check_in_time(&answer, &format!("{runtime}"));
-        assert_eq!(serving_again(&host, &runtime.probe()).await, worker.pid, "{runtime}");
+        assert_eq!(serving_again(&host, &runtime.probe()).await, worker, "{runtime}");
         assert_eq!(host.value(runtime, json!({"do": "echo", "value": 1})).await, 1, "{runtime}");
     })
     .await;

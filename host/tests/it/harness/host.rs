@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::client::{Answer, Request, Sent};
 use super::log::Log;
-use super::processes::{Process, workers_of};
+use super::processes::{Process, programs_of, workers_of};
 use super::project::Project;
 use super::runtimes::Runtime;
 use super::{PATIENCE, eventually};
@@ -47,6 +47,11 @@ impl Host {
 
     pub(crate) fn pid(&self) -> i32 {
         self.child.id().cast_signed()
+    }
+
+    /// What runs in the workers: shims, functions and all that they started.
+    pub(crate) fn programs(&self) -> Vec<Process> {
+        programs_of(self.pid())
     }
 
     pub(crate) fn request(&self, method: &str, path: &str) -> Request {
@@ -96,8 +101,8 @@ impl Host {
     /// The same for another function made from the probe.
     pub(crate) async fn worker_of_function(&self, function: &str) -> Process {
         let pid = self.call(function, json!({"do": "pid"})).await.value();
-        let pid = pid.as_i64().expect("'pid' returns a number") as i32;
-        Process::find(pid).expect("the worker that answered lives")
+        let pid = pid.as_i64().expect("'pid' returns a number");
+        Process::at(pid).expect("the worker that answered lives")
     }
 
     pub(crate) fn workers(&self) -> Vec<Process> {

@@ -36,6 +36,25 @@ impl Process {
         })
     }
 
+    /// The process that a fixture calls by this number: its id where it is, and which pid namespace
+    /// that is.
+    pub(crate) fn at(place: i64) -> Option<Self> {
+        let (namespace, inner) = ((place >> 22) + 0xEFFF_FFFC, place & ((1 << 22) - 1));
+        let namespace = format!("pid:[{namespace}]");
+        all().find(|process| {
+            let link = fs::read_link(format!("/proc/{}/ns/pid", process.pid));
+            let here = link.is_ok_and(|link| link.to_str() == Some(&namespace));
+            here && process.inner_pid() == Some(inner)
+        })
+    }
+
+    /// Its id in its own pid namespace.
+    fn inner_pid(&self) -> Option<i64> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.pid)).ok()?;
+        let ids = status.lines().find_map(|line| line.strip_prefix("NSpid:"))?;
+        ids.split_whitespace().next_back()?.parse().ok()
+    }
+
     pub(crate) fn is_running(&self) -> bool {
         Process::find(self.pid).is_some_and(|now| now.started == self.started)
     }
@@ -67,6 +86,22 @@ impl Process {
 /// such as a compiler, does not.
 pub(crate) fn workers_of(host: i32) -> Vec<Process> {
     all().filter(|p| p.parent == host && p.session == p.pid).collect()
+}
+
+/// What runs in the workers of a host, without the parts of the host around it.
+pub(crate) fn programs_of(host: i32) -> Vec<Process> {
+    let mut all: Vec<_> = all().collect();
+    let mut inside: Vec<_> = workers_of(host).into_iter().map(|worker| worker.pid).collect();
+    loop {
+        let below = all.iter().filter(|p| inside.contains(&p.parent) && !inside.contains(&p.pid));
+        let below: Vec<_> = below.map(|p| p.pid).collect();
+        if below.is_empty() {
+            break;
+        }
+        inside.extend(below);
+    }
+    all.retain(|p| inside.contains(&p.pid) && !p.command.starts_with("alyx __worker"));
+    all
 }
 
 /// Every process that was started for a project: workers, compilers and what they started have

@@ -1,0 +1,132 @@
+//! The system calls that a worker cannot make: seccomp.
+//!
+//! A list of what no function needs and what has led out of sandboxes before. Three filters, since
+//! each has one answer to what it catches. Knows nothing of files; Landlock does.
+
+use std::collections::BTreeMap;
+
+use nix::libc;
+use seccompiler::{
+    BpfProgram, SeccompAction, SeccompCmpArgLen as Len, SeccompCmpOp as Op, SeccompCondition,
+    SeccompFilter, SeccompRule, apply_filter, sock_filter,
+};
+
+use crate::sandbox::profile::{Failed, Level, Profile, Reach, Step};
+
+type Rules = BTreeMap<i64, Vec<SeccompRule>>;
+
+/// Changing the machine, looking into other processes, and large interfaces that have no use here.
+#[rustfmt::skip]
+const DENIED: [i64; 57] = [
+    // Namespaces, mounts and roots.
+    libc::SYS_unshare, libc::SYS_setns, libc::SYS_mount, libc::SYS_umount2, libc::SYS_pivot_root,
+    libc::SYS_chroot, libc::SYS_open_tree, libc::SYS_move_mount, libc::SYS_fsopen,
+    libc::SYS_fsconfig, libc::SYS_fsmount, libc::SYS_fspick, libc::SYS_mount_setattr,
+    libc::SYS_open_by_handle_at, libc::SYS_name_to_handle_at,
+    // Other processes.
+    libc::SYS_ptrace, libc::SYS_process_vm_readv, libc::SYS_process_vm_writev,
+    libc::SYS_process_madvise, libc::SYS_kcmp, libc::SYS_pidfd_getfd, libc::SYS_move_pages,
+    libc::SYS_migrate_pages,
+    // Keys, programs in the kernel, events, rings.
+    libc::SYS_add_key, libc::SYS_request_key, libc::SYS_keyctl, libc::SYS_bpf,
+    libc::SYS_perf_event_open, libc::SYS_userfaultfd, libc::SYS_io_uring_setup,
+    libc::SYS_io_uring_enter, libc::SYS_io_uring_register, libc::SYS_fanotify_init,
+    libc::SYS_fanotify_mark, libc::SYS_lookup_dcookie, libc::SYS_memfd_secret,
+    // The machine itself.
+    libc::SYS_reboot, libc::SYS_kexec_load, libc::SYS_kexec_file_load, libc::SYS_init_module,
+    libc::SYS_finit_module, libc::SYS_delete_module, libc::SYS_swapon, libc::SYS_swapoff,
+    libc::SYS_settimeofday, libc::SYS_clock_settime, libc::SYS_clock_adjtime, libc::SYS_adjtimex,
+    libc::SYS_sethostname, libc::SYS_setdomainname, libc::SYS_syslog, libc::SYS_acct,
+    libc::SYS_quotactl, libc::SYS_quotactl_fd, libc::SYS_vhangup, libc::SYS_nfsservctl,
+    libc::SYS_personality,
+];
+#[cfg(target_arch = "x86_64")]
+#[rustfmt::skip]
+const DENIED_HERE: [i64; 7] = [
+    libc::SYS_iopl, libc::SYS_ioperm, libc::SYS_modify_ldt, libc::SYS__sysctl, libc::SYS_sysfs,
+    libc::SYS_uselib, libc::SYS_ustat,
+];
+#[cfg(not(target_arch = "x86_64"))]
+const DENIED_HERE: [i64; 0] = [];
+
+/// Takes the calls away from this process and all that it starts.
+pub(crate) fn deny(profile: &Profile) -> Result<(), Failed> {
+    let no_such_call = SeccompAction::Errno(libc::ENOSYS as u32);
+    // Its flags lie in memory, where no filter can see them; the C library then takes `clone`.
+    let clone3 = Rules::from([(libc::SYS_clone3, Vec::new())]);
+    install(clone3, no_such_call).step("deny clone3")?;
+    deny_other_numbering().step("deny calls by other numbers")?;
+    let families = denied_families(profile).step("choose socket families")?;
+    install(families, SeccompAction::Errno(libc::EAFNOSUPPORT as u32)).step("deny sockets")?;
+    let calls = denied_calls().step("choose system calls")?;
+    install(calls, SeccompAction::Errno(libc::EPERM as u32)).step("deny system calls")
+}
+
+fn install(rules: Rules, answer: SeccompAction) -> Result<(), String> {
+    let arch = std::env::consts::ARCH.try_into();
+    let arch = arch.map_err(|_| "seccomp is not known for this processor".to_owned())?;
+    let filter = SeccompFilter::new(rules, SeccompAction::Allow, answer, arch);
+    let program: BpfProgram =
+        filter.and_then(TryInto::try_into).map_err(|error| error.to_string())?;
+    apply_filter(&program).map_err(|error| error.to_string())
+}
+
+/// x86-64 kernels may take the same calls under a second set of numbers, which no list above names.
+fn deny_other_numbering() -> Result<(), seccompiler::Error> {
+    if !cfg!(target_arch = "x86_64") {
+        return Ok(());
+    }
+    let load = (libc::BPF_LD | libc::BPF_W | libc::BPF_ABS) as u16;
+    let at_least = (libc::BPF_JMP | libc::BPF_JGE | libc::BPF_K) as u16;
+    let answer = (libc::BPF_RET | libc::BPF_K) as u16;
+    let step = |code, jt, jf, k| sock_filter { code, jt, jf, k };
+    apply_filter(&[
+        step(load, 0, 0, 0),
+        step(at_least, 0, 1, 0x4000_0000),
+        step(answer, 0, 0, libc::SECCOMP_RET_ERRNO | libc::ENOSYS as u32),
+        step(answer, 0, 0, libc::SECCOMP_RET_ALLOW),
+    ])
+}
+
+fn denied_calls() -> Result<Rules, seccompiler::BackendError> {
+    let mut rules: Rules =
+        DENIED.into_iter().chain(DENIED_HERE).map(|call| (call, Vec::new())).collect();
+    let namespaces = [
+        libc::CLONE_NEWUSER,
+        libc::CLONE_NEWNS,
+        libc::CLONE_NEWPID,
+        libc::CLONE_NEWNET,
+        libc::CLONE_NEWIPC,
+        libc::CLONE_NEWUTS,
+        libc::CLONE_NEWCGROUP,
+    ];
+    let flagged = namespaces.into_iter().map(|flag| {
+        let flag = flag as u64;
+        rule(&[(0, Op::MaskedEq(flag), flag)])
+    });
+    rules.insert(libc::SYS_clone, flagged.collect::<Result<_, _>>()?);
+    // Typing into the terminal of whoever started the host.
+    let typing = [libc::TIOCSTI, 0x541C].map(|request| rule(&[(1, Op::Eq, request)]));
+    rules.insert(libc::SYS_ioctl, typing.into_iter().collect::<Result<_, _>>()?);
+    Ok(rules)
+}
+
+/// Every family of sockets but a few has been a way into the kernel, and none is of use here.
+fn denied_families(profile: &Profile) -> Result<Rules, seccompiler::BackendError> {
+    let mut allowed = vec![libc::AF_UNIX, libc::AF_NETLINK];
+    // Where the network cannot be taken away as a whole, its sockets are.
+    if profile.level == Level::Isolated || profile.network == Reach::Open {
+        allowed.extend([libc::AF_INET, libc::AF_INET6]);
+    }
+    let others: Vec<_> = allowed.iter().map(|family| (0, Op::Ne, *family as u64)).collect();
+    let netlink = [(0, Op::Eq, libc::AF_NETLINK as u64), (2, Op::Ne, libc::NETLINK_ROUTE as u64)];
+    Ok(Rules::from([(libc::SYS_socket, vec![rule(&others)?, rule(&netlink)?])]))
+}
+
+/// One rule, of conditions that must all hold.
+fn rule(conditions: &[(u8, Op, u64)]) -> Result<SeccompRule, seccompiler::BackendError> {
+    let conditions = conditions.iter().map(|(argument, op, value)| {
+        SeccompCondition::new(*argument, Len::Dword, op.clone(), *value)
+    });
+    SeccompRule::new(conditions.collect::<Result<_, _>>()?)
+}
