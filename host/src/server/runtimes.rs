@@ -1,7 +1,7 @@
 //! Finds the runtimes that the functions need, and builds a pool for each.
 //!
-//! Only runtimes with functions are looked for: nobody waits for, or hears of, a language they
-//! do not use.
+//! Only runtimes with functions are told of, and under `alyx serve` looked for: nobody waits for,
+//! or hears of, a language they do not use.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -23,7 +23,7 @@ use crate::sandbox::levels::{Confinement, Wanted};
 use crate::sandbox::process::ProcessLauncher;
 use crate::sandbox::profile::{Level, Reach};
 use crate::sandbox::run_dir::RunDir;
-use crate::server::ServerError;
+use crate::server::{Mode, ServerError};
 
 /// Calls a worker takes until its shim has said otherwise.
 const FIRST_CREDIT: u32 = 64;
@@ -31,33 +31,38 @@ const FIRST_CREDIT: u32 = 64;
 const TOOLCHAIN_ENV: [&str; 8] =
     ["HOME", "TMPDIR", "XDG_CACHE_HOME", "GOPATH", "GOCACHE", "GOMODCACHE", "CC", "CGO_ENABLED"];
 
-/// The pools of all runtimes that have functions; `ahead` starts workers ahead of calls.
+/// The pools of all runtimes that have functions, or may get some while they are watched.
 pub(crate) async fn pool(
     config: &Config,
     registry: &Registry,
     run_dir: &RunDir,
     store: &Store,
     metrics: &Arc<Metrics>,
-    ahead: bool,
+    mode: Mode,
 ) -> Result<Pool, ServerError> {
     let (cache, shims) = unpack(config)?;
     let shared = shared(config, run_dir, store).await?;
     let mut pool = Pool::default();
-    for (name, found) in find_all(config, registry, &shims, &cache).await {
+    for (name, found) in find_all(config, registry, &shims, &cache, mode).await {
+        let is_used = is_used(registry, name);
         match found {
             None => pool.add_refused(name, Refusal::Disabled { runtime: name.to_owned() }),
             Some(Err(why)) => {
-                tracing::warn!("runtime '{name}' is not available: {why}");
+                if is_used {
+                    tracing::warn!("runtime '{name}' is not available: {why}");
+                }
                 pool.add_refused(
                     name,
                     Refusal::Unavailable { runtime: name.to_owned(), why: why.0 },
                 );
             }
             Some(Ok(runtime)) => {
-                tracing::info!("runtime '{name}' {} runs as local processes", runtime.version);
+                if is_used {
+                    tracing::info!("runtime '{name}' {} runs as local processes", runtime.version);
+                }
                 let rules = rules(&config.functions.pool);
                 let runtime = RuntimePool::new(runtime, shared.clone(), rules, metrics.pool(name));
-                if ahead {
+                if is_used && matches!(mode, Mode::Serve | Mode::Dev) {
                     let mine = |f: &&Arc<Function>| f.runtime == name && f.problem.is_none();
                     let functions = registry.iter().filter(mine).cloned().collect();
                     tokio::spawn(warm(runtime.clone(), functions));
@@ -94,6 +99,7 @@ async fn find_all<'a>(
     registry: &Registry,
     shims: &Path,
     cache: &Path,
+    mode: Mode,
 ) -> Vec<(&'a str, Option<Result<Runtime, Unavailable>>)> {
     let variable = |name: &str| config.variables.get(name);
     let path: Vec<PathBuf> =
@@ -103,7 +109,7 @@ async fn find_all<'a>(
         .filter_map(|name| Some(((*name).to_owned(), variable(name)?.to_owned())))
         .collect();
     let enabled = config.functions.enabled;
-    let used = |name: &str| enabled && registry.iter().any(|function| function.runtime == name);
+    let used = |name: &str| enabled && (mode == Mode::Dev || is_used(registry, name));
     let runtimes = config.functions.runtimes.iter().filter(|(name, _)| used(name));
     let (path, toolchain_env) = (&path, &toolchain_env);
     let found = runtimes.map(|(name, runtime)| async move {
@@ -115,6 +121,10 @@ async fn find_all<'a>(
         (name.as_str(), Some(Runtime::find(source).await))
     });
     join_all(found).await
+}
+
+fn is_used(registry: &Registry, runtime: &str) -> bool {
+    registry.iter().any(|function| function.runtime == runtime)
 }
 
 async fn shared(config: &Config, run_dir: &RunDir, store: &Store) -> Result<Shared, ServerError> {
