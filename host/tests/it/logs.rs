@@ -61,10 +61,9 @@ async fn n6_lines_are_there_while_the_call_still_runs() {
 async fn n6_lines_before_a_throw_and_a_timeout_are_kept() {
     let host = Project::with_probes().config(json!({"functions": {"timeout": "3s"}})).serve().await;
     in_every_runtime(async |runtime| {
-        let (held, held_id) =
-            host.begin(&runtime.probe(), json!({"do": "hold", "ms": 60_000})).await;
-        let (spun, spun_id) = host.begin(&runtime.probe(), json!({"do": "spin"})).await;
-        for (sent, id) in [(held, held_id), (spun, spun_id)] {
+        // One after the other: a worker that is killed for one call takes the other with it.
+        for input in [json!({"do": "hold", "ms": 60_000}), json!({"do": "spin"})] {
+            let (sent, id) = host.begin(&runtime.probe(), input).await;
             sent.answer().await.error(504, "FUNCTION_TIMEOUT");
             let begun = host.log.all(|line| line.says(&id, "begun"));
             assert_eq!(begun.len(), 1, "{runtime}");
