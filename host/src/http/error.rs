@@ -13,6 +13,7 @@ use crate::auth::account_error::AccountError;
 use crate::auth::token_error::TokenError;
 use crate::invoker::InvokeError;
 use crate::pool::error::{CallError, Death, Fault, Refusal};
+use crate::registry::function::Function;
 use crate::sandbox::Exit;
 use crate::schema::violation::Violations;
 
@@ -152,9 +153,7 @@ impl ApiError {
             InvokeError::OutputInvalid { violations, .. } => {
                 ApiError::new(500, "OUTPUT_INVALID", error.to_string()).of_violations(violations)
             }
-            InvokeError::Failed { reason, function } => {
-                failed(reason, &function.name, function.timeout.as_secs_f64())
-            }
+            InvokeError::Failed { reason, function } => failed(reason, function),
         }
     }
 
@@ -222,23 +221,27 @@ fn load_error(fault: &Fault, function: &str, verbose: bool) -> ApiError {
     error
 }
 
-fn failed(reason: &CallError, function: &str, timeout: f64) -> ApiError {
+fn failed(reason: &CallError, function: &Function) -> ApiError {
+    let name = &function.name;
     match reason {
+        // A runtime that notices it by itself says so; the limit is known here.
+        CallError::Thrown(error)
+            if error.text_code() == "OUT_OF_MEMORY" && error.message == "out of memory" =>
+        {
+            out_of_memory(name, function.memory)
+        }
         CallError::Thrown(error) => thrown(error),
         CallError::Deadline => {
+            let timeout = function.timeout.as_secs_f64();
             let message =
-                format!("function '{function}' did not answer within its timeout of {timeout} s");
+                format!("function '{name}' did not answer within its timeout of {timeout} s");
             ApiError::new(504, "FUNCTION_TIMEOUT", message)
         }
         CallError::Died(Death { exit: Exit::OutOfMemory { limit }, killed: None, .. }) => {
-            let message = format!(
-                "function '{function}' needed more memory than its limit of {} MiB; raise 'memory' in its manifest or functions.pool.memory_limit",
-                limit >> 20
-            );
-            ApiError::new(502, "OUT_OF_MEMORY", message).with("limit", *limit)
+            out_of_memory(name, *limit)
         }
         CallError::Died(death) => {
-            let message = format!("the worker that ran function '{function}' ended: {death}");
+            let message = format!("the worker that ran function '{name}' ended: {death}");
             ApiError::new(502, "WORKER_CRASHED", message)
         }
         CallError::NotDelivered => {
@@ -256,6 +259,14 @@ fn failed(reason: &CallError, function: &str, timeout: f64) -> ApiError {
             "the worker broke the protocol; the host's log says how",
         ),
     }
+}
+
+fn out_of_memory(function: &str, limit: u64) -> ApiError {
+    let message = format!(
+        "function '{function}' needed more memory than its limit of {} MiB; raise 'memory' in its manifest or functions.pool.memory_limit",
+        limit >> 20
+    );
+    ApiError::new(502, "OUT_OF_MEMORY", message).with("limit", limit)
 }
 
 /// What a handler threw, or why its result could not be sent.

@@ -4,7 +4,7 @@
 
 use std::collections::HashMap;
 use std::fs;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
@@ -47,7 +47,9 @@ pub(crate) struct Gauge {
     memory_limit: u64,
     task_limit: u64,
     memory: AtomicU64,
-    /// Told once, when a limit is passed.
+    tasks: AtomicU64,
+    was_over: AtomicBool,
+    /// Told when a limit is passed for more than a moment.
     pub(crate) over: Notify,
 }
 
@@ -59,8 +61,14 @@ impl Meter {
     }
 
     pub(crate) fn watch(&self, root: Pid, memory_limit: u64, task_limit: u64) -> Arc<Gauge> {
-        let (memory, over) = (AtomicU64::new(0), Notify::new());
-        let gauge = Arc::new(Gauge { memory_limit, task_limit, memory, over });
+        let gauge = Arc::new(Gauge {
+            memory_limit,
+            task_limit,
+            memory: AtomicU64::new(0),
+            tasks: AtomicU64::new(0),
+            was_over: AtomicBool::new(false),
+            over: Notify::new(),
+        });
         self.watched.lock().insert(root, gauge.clone());
         gauge
     }
@@ -91,6 +99,10 @@ impl Gauge {
         self.memory() > self.memory_limit
     }
 
+    pub(crate) fn over_tasks(&self) -> bool {
+        self.tasks.load(Ordering::Relaxed) > self.task_limit
+    }
+
     fn read(&self, tree: &[(Pid, Usage)]) {
         let mut memory = tree.iter().map(|(_, usage)| usage.resident).sum();
         if memory > self.memory_limit {
@@ -99,9 +111,14 @@ impl Gauge {
         }
         self.memory.store(memory, Ordering::Relaxed);
         let tasks: u64 = tree.iter().map(|(_, usage)| usage.threads).sum();
-        if memory > self.memory_limit || tasks > self.task_limit {
+        self.tasks.store(tasks, Ordering::Relaxed);
+        // Once may be the moment before the kernel refuses more, and the worker gives back what it
+        // has.
+        let over = self.over_memory() || self.over_tasks();
+        if over && self.was_over.load(Ordering::Relaxed) {
             self.over.notify_one();
         }
+        self.was_over.store(over, Ordering::Relaxed);
     }
 }
 

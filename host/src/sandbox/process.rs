@@ -25,10 +25,13 @@ use crate::sandbox::profile::{
     ALLOCATOR, INSIDE_ARGUMENT, Level, Profile, Report, WORKER_ARGUMENT,
 };
 use crate::sandbox::running::{Running, watch_over};
-use crate::sandbox::{Launch, LaunchError, LaunchSpec, Launching, inside, supervise};
+use crate::sandbox::{Launch, LaunchError, LaunchSpec, Launching, inside, supervise, tree};
 
 /// Processes and threads of one worker.
 const TASKS: u64 = 512;
+/// Those that all workers of a host may start together where the kernel cannot tell them apart; each
+/// one's are counted by the host then.
+const TASKS_TOGETHER: u64 = 1024;
 /// What a process needs besides what it holds in memory, by the kernel's way to count.
 const DATA_SLACK: u64 = 64 << 20;
 
@@ -93,6 +96,7 @@ impl Shared {
             line,
             memory: spec.memory,
             tasks: TASKS,
+            worker: spec.worker.clone(),
             meter: (!counted).then(|| self.meter.clone()),
             cgroup,
             _folder: kept,
@@ -126,8 +130,14 @@ impl Shared {
     /// The kernel counts by user: exactly where each worker is one by itself or has a user
     /// namespace, and together with all else that the user runs where not.
     fn tasks(&self, user: Option<u32>) -> Option<u64> {
-        let alone = user.is_some() || self.confinement.level == Level::Isolated;
-        alone.then_some(TASKS)
+        match self.confinement.level {
+            Level::Off => None,
+            Level::Isolated => Some(TASKS),
+            Level::Restricted if user.is_some() => Some(TASKS),
+            Level::Restricted => {
+                Some(tree::tasks_of(rustix::process::getuid().as_raw()) + TASKS_TOGETHER)
+            }
+        }
     }
 
     /// The user to become, if others than the owner may read what the worker has to.

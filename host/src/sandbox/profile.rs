@@ -11,9 +11,9 @@ use serde::{Deserialize, Serialize};
 pub(crate) const WORKER_ARGUMENT: &str = "__worker";
 /// First argument of one that is to confine itself and become the worker.
 pub(crate) const INSIDE_ARGUMENT: &str = "__worker_inside";
-/// Keeps the allocator of the processes around a worker from taking huge pages for the little that
-/// they need. The worker itself never sees it.
-pub(crate) const ALLOCATOR: (&str, &str) = ("MIMALLOC_ALLOW_THP", "0");
+/// Keeps the allocator of the processes around a worker from asking for a gigabyte, in huge pages,
+/// for the little that they need. The worker itself never sees it.
+pub(crate) const ALLOCATOR: (&str, &str) = ("MIMALLOC_ARENA_EAGER_COMMIT", "0");
 /// The user that a worker believes to be where it has none of its own.
 pub(crate) const NOBODY: u32 = 65_532;
 

@@ -3,9 +3,9 @@
 //! Each running host has one of its own, held by a lock; what a killed host of the same project
 //! left behind is removed by the next. Knows nothing of what is put inside.
 
-use std::fs::File;
+use std::fs::{File, Permissions};
 use std::io;
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, flock};
@@ -73,17 +73,20 @@ fn private_dir(path: &Path, may_exist: bool) -> io::Result<()> {
     let owner = rustix::process::getuid().as_raw();
     // Workers of root are somebody else and have to get at what is theirs inside.
     let mode = if owner == 0 { 0o711 } else { 0o700 };
-    match std::fs::DirBuilder::new().mode(mode).create(path) {
+    let made = match std::fs::DirBuilder::new().mode(mode).create(path) {
         Err(e) if may_exist && e.kind() == io::ErrorKind::AlreadyExists => {
             use std::os::unix::fs::MetadataExt;
             let found = std::fs::symlink_metadata(path)?;
             if found.is_dir() && found.uid() == owner {
-                return Ok(());
+                Ok(())
+            } else {
+                Err(io::Error::other(format!("'{}' belongs to somebody else", path.display())))
             }
-            Err(io::Error::other(format!("'{}' belongs to somebody else", path.display())))
         }
         made => made.map_err(|e| io::Error::new(e.kind(), format!("'{}': {e}", path.display()))),
-    }
+    };
+    // Whatever the umask says, and whoever made it.
+    made.and_then(|()| std::fs::set_permissions(path, Permissions::from_mode(mode)))
 }
 
 /// Removes the folders of hosts of this project that no longer hold their lock.

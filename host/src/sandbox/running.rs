@@ -36,6 +36,7 @@ const REPORTS: u64 = 64 * 1024;
 /// A sandbox and all that goes with it when it ends.
 #[derive(Debug)]
 pub(crate) struct Running {
+    pub(crate) worker: String,
     pub(crate) child: Child,
     pub(crate) line: UnixStream,
     pub(crate) memory: u64,
@@ -103,7 +104,7 @@ async fn end(
     outputs: Vec<JoinHandle<()>>,
     memory_words: &AtomicBool,
 ) -> Exit {
-    let Running { mut child, line, memory, cgroup, _folder, _number, .. } = running;
+    let Running { worker, mut child, line, memory, tasks, cgroup, _folder, _number, .. } = running;
     let (reader, writer) = line.into_split();
     let reports = tokio::spawn(reports(reader));
     let status = tokio::select! {
@@ -117,7 +118,10 @@ async fn end(
     for output in outputs {
         let _somebody_holds_it = timeout(END, output).await;
     }
-    let over = watched.is_some_and(|watched| watched.gauge.over_memory());
+    let over = watched.as_ref().is_some_and(|watched| watched.gauge.over_memory());
+    if watched.is_some_and(|watched| watched.gauge.over_tasks()) {
+        tracing::warn!(%worker, "ended because it had more than {tasks} processes and threads");
+    }
     let starved = over || cgroup.out_of_memory() || memory_words.load(Ordering::Relaxed);
     if starved && ended != Exit::Code(0) { Exit::OutOfMemory { limit: memory } } else { ended }
 }

@@ -123,8 +123,8 @@ fn start(profile: &Profile, command: &[OsString]) -> io::Result<Child> {
     next.args(command).stdin(line).process_group(0).spawn()
 }
 
-/// Waits for the init of a pid namespace, which has itself told how the worker ended unless it was
-/// killed. A process that starts others in a new pid namespace can have no threads.
+/// Waits for the init of a pid namespace, which has itself told how the worker ended unless it
+/// failed or was killed. A process that starts others in a new pid namespace can have no threads.
 fn watch(init: Pid, handle: &OwnedFd) -> Result<(), Failed> {
     loop {
         let line = rustix::stdio::stdin();
@@ -140,8 +140,9 @@ fn watch(init: Pid, handle: &OwnedFd) -> Result<(), Failed> {
         }
     }
     let ended = retry_on_intr(|| waitpid(Some(init), WaitOptions::empty()));
-    if let Some((_, status)) = ended.step("wait for the worker")?.filter(|(_, s)| s.signaled()) {
-        report(&outcome(status));
+    match ended.step("wait for the worker")? {
+        Some((_, status)) if status.exit_status() != Some(0) => report(&outcome(status)),
+        _ => {}
     }
     Ok(())
 }

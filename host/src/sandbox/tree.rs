@@ -4,6 +4,7 @@
 
 use std::collections::HashMap;
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -49,6 +50,17 @@ impl Processes {
         }
         found
     }
+}
+
+/// Processes and threads of a user on the whole machine.
+pub(crate) fn tasks_of(user: u32) -> u64 {
+    let folders = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let own = folders.filter(|folder| folder.metadata().is_ok_and(|found| found.uid() == user));
+    let threads = own.filter_map(|folder| {
+        let pid = folder.file_name().to_str()?.parse().ok().and_then(Pid::from_raw)?;
+        Some(look(pid, 0)?.1.threads)
+    });
+    threads.sum()
 }
 
 /// Ends all that descends from `root`: stops it first, so that nothing new is started meanwhile.
@@ -100,6 +112,7 @@ mod tests {
         let (_, usage) = own.iter().find(|(pid, _)| *pid == shell).unwrap();
         assert_eq!(usage.threads, 1);
         assert!((1 << 16..1 << 26).contains(&usage.resident), "{usage:?}");
+        assert!(tasks_of(rustix::process::getuid().as_raw()) >= 3);
         kill_below(shell);
         // The shell waits for its child, and then ends by itself.
         assert!(child.wait().unwrap().code().is_some());

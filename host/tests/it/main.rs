@@ -34,6 +34,8 @@ mod auth_sessions;
 mod auth_jwks;
 mod auth_start;
 mod workers;
+mod hostile;
+mod hostile_memory;
 mod db;
 mod sql;
 mod durability;

@@ -133,6 +133,8 @@ function describe(thrown) {
   if (typeof thrown !== "object") return wireError("FUNCTION_ERROR", String(thrown));
 
   const error = /** @type {Record<string, unknown>} */ (thrown);
+  // The host knows what the limit is, and tells.
+  if (isOutOfMemory(error)) return { code: CODES.FUNCTION_ERROR, message: "out of memory", data: { code: "OUT_OF_MEMORY" } };
   const coded = !isSystemError(error);
   const code = (coded && codeOf(error)) || "FUNCTION_ERROR";
   const fallback = code === "FUNCTION_ERROR" ? "function failed" : code;
@@ -154,6 +156,15 @@ function isSystemError(error) {
   if (error instanceof DOMException) return true;
   if (typeof error.code === "string" && error.code.startsWith("ERR_")) return true;
   return typeof error.errno === "number" && error.syscall !== undefined;
+}
+
+/**
+ * What buffers that the system has no room for throw; a full heap ends the process instead.
+ *
+ * @param {Record<string, unknown>} error
+ */
+function isOutOfMemory(error) {
+  return error.code === "ERR_MEMORY_ALLOCATION_FAILED" || error.message === "Array buffer allocation failed";
 }
 
 /** @param {Record<string, unknown>} error */

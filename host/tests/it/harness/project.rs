@@ -28,6 +28,8 @@ pub(crate) struct Project {
     folder: TempDir,
     config: Value,
     env: BTreeMap<String, OsString>,
+    /// What every command is run by, and the program itself.
+    prefix: Vec<OsString>,
 }
 
 impl Project {
@@ -55,7 +57,7 @@ impl Project {
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value)))
             .filter(|(name, _)| PASSED_ON.contains(&name.as_str()))
             .collect();
-        let project = Project { folder, config, env };
+        let project = Project { folder, config, env, prefix: vec![ALYX.into()] };
         let temporary = project.path("tmp");
         project
             .env("TMPDIR", temporary)
@@ -104,6 +106,23 @@ impl Project {
         self
     }
 
+    /// Runs every command by another, such as `setpriv`.
+    pub(crate) fn through(mut self, command: &[&str]) -> Self {
+        self.prefix.splice(0..0, command.iter().map(OsString::from));
+        self
+    }
+
+    /// Runs another copy of the program.
+    pub(crate) fn program(mut self, program: &Path) -> Self {
+        self.prefix = vec![program.into()];
+        self
+    }
+
+    /// Where its commands keep what is built once.
+    pub(crate) fn cache(&self) -> PathBuf {
+        PathBuf::from(&self.env["XDG_CACHE_HOME"])
+    }
+
     /// A path inside the project.
     pub(crate) fn path(&self, inner: impl AsRef<Path>) -> PathBuf {
         self.folder.path().join(inner)
@@ -118,8 +137,13 @@ impl Project {
 
     /// The same, with whatever alyx.yaml there is.
     pub(crate) fn bare_command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(ALYX);
-        command.args(arguments).current_dir(self.folder.path()).env_clear().envs(&self.env);
+        let mut command = Command::new(&self.prefix[0]);
+        command
+            .args(&self.prefix[1..])
+            .args(arguments)
+            .current_dir(self.folder.path())
+            .env_clear()
+            .envs(&self.env);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command
     }

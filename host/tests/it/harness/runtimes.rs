@@ -77,6 +77,11 @@ impl Runtime {
             .unwrap_or_else(|e| panic!("no fixture '{}': {e}", path.display()))
     }
 
+    /// The program that has to be on PATH.
+    pub(crate) fn program(self) -> &'static str {
+        self.version_command().0
+    }
+
     fn version_command(self) -> (&'static str, &'static str) {
         match self {
             Runtime::Node => ("node", "--version"),

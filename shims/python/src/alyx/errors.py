@@ -20,6 +20,8 @@ MAX_DETAILS = 64 * 1024
 MAX_CODE = 128
 
 FUNCTION_ERROR = "FUNCTION_ERROR"
+# The host knows what the limit is, and tells.
+OUT_OF_MEMORY = ("OUT_OF_MEMORY", "out of memory")
 
 NUMBERS = {
     "PARSE_ERROR": -32700,
@@ -180,6 +182,8 @@ def _error_object(
 def _describe(error: BaseException) -> tuple[str, str, dict[str, Any]]:
     if isinstance(error, SystemExit):
         return FUNCTION_ERROR, f"the handler called sys.exit({error.code!r})", {}
+    if isinstance(error, MemoryError):
+        return (*OUT_OF_MEMORY, {})
     # The system's own errors carry file names, addresses and `code`s that were
     # never meant for a caller (urllib's HTTPError is one of them).
     if isinstance(error, OSError):
