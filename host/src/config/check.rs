@@ -117,9 +117,10 @@ impl Walk<'_> {
             Kind::TextList => self.list(node, path, &key.kind, |walk, node, path| {
                 walk.scalar(node, path, &Kind::Text, false)
             }),
-            Kind::AnyList => self.list(node, path, &key.kind, |walk, node, path| {
-                walk.scalar(node, path, &Kind::Any, false)
-            }),
+            Kind::Any => self.tree(node, path),
+            Kind::AnyList => {
+                self.list(node, path, &key.kind, |walk, node, path| walk.tree(node, path))
+            }
             Kind::List => self.list(node, path, &key.kind, |walk, node, path| {
                 let element = schema.child("").ok_or(Refused)?;
                 Ok(walk.section(element, Some(node), path))
@@ -142,6 +143,25 @@ impl Walk<'_> {
             return Err(Refused);
         };
         read(scalar, kind, nullable).map_err(|complaint| self.complain(&node, path, complaint))
+    }
+
+    /// Whatever YAML can say.
+    fn tree(&mut self, node: &Node, path: &str) -> Result<Yaml, Refused> {
+        match &node.value {
+            Value::Scalar(_) => self.scalar(node, path, &Kind::Any, false),
+            Value::List(nodes) => {
+                let values = nodes.iter().enumerate();
+                let values = values.map(|(at, node)| self.tree(node, &format!("{path}[{at}]")));
+                values.collect::<Result<_, _>>().map(Yaml::Sequence)
+            }
+            Value::Map(entries) => {
+                let members = entries.iter().map(|entry| {
+                    let value = self.tree(&entry.node, &join(path, &entry.key))?;
+                    Ok((entry.key.clone().into(), value))
+                });
+                members.collect::<Result<_, _>>().map(Yaml::Mapping)
+            }
+        }
     }
 
     fn list(

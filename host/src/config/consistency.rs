@@ -2,7 +2,7 @@
 //!
 //! Knows nothing of YAML: it looks at settings and names the keys to change.
 
-use crate::config::collection;
+use crate::config::collection::impossible;
 use crate::config::model::{CorsConfig, FunctionsConfig, RuntimeConfig, Settings};
 use crate::config::suggest::closest;
 use std::collections::HashMap;
@@ -43,7 +43,7 @@ pub fn contradictions(settings: &Settings) -> Vec<Contradiction> {
     cors(&settings.server.cors, &mut found);
     admin(&settings.admin.path, &mut found);
     runtimes(&settings.functions, &mut found);
-    for (key, complaint) in collection::complaints(&settings.collections) {
+    for (key, complaint) in impossible::complaints(&settings.collections) {
         found.push(Contradiction { keys: vec![key], complaint });
     }
     found

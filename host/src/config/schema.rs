@@ -81,7 +81,7 @@ impl Kind {
             Kind::Choice(words) => format!("one of {}", words.join(", ")),
             Kind::TextList => "a list of texts".to_owned(),
             Kind::TextMap => "a map of names and texts".to_owned(),
-            Kind::Any => "a single value".to_owned(),
+            Kind::Any => "a value".to_owned(),
             Kind::AnyList => "a list of values".to_owned(),
             Kind::Map => "a map".to_owned(),
             Kind::List => "a list of maps".to_owned(),

@@ -81,8 +81,13 @@ fn every_choice_of_the_table_is_a_value_of_the_model() {
     for key in KEYS {
         let schema::Kind::Choice(words) = key.kind else { continue };
         for word in words {
-            let posts = "collections: {posts: {fields: {f: {type: uuid, references: users.id}}}}";
-            let yaml = if key.path.starts_with("collections") { posts } else { "" };
+            let yaml = match key.path {
+                "collections.*.fields.*.type" => "collections: {posts: {fields: {f: {type: int}}}}",
+                path if path.starts_with("collections") => {
+                    "collections: {posts: {fields: {f: {type: string, references: users.email}}}}"
+                }
+                _ => "",
+            };
             let path = key.path.replacen('*', "posts", 1).replacen('*', "f", 1);
             let variable = environment::variable_of(&path);
             let loaded = load(yaml, &[(&variable, word)]);

@@ -72,6 +72,22 @@ fn impossible_fields_are_refused() {
         "fields.a.references names no field 'idd' of 'posts'; did you mean 'id'?",
     );
     refused(
+        "a: {type: uuid, references: elsewhere.id}",
+        "fields.a.references names no collection 'elsewhere'; declare it under collections",
+    );
+    refused(
+        "a: {type: string, references: users.login}",
+        "fields.a.references names no field 'login' of 'users'; declare it under fields",
+    );
+    refused(
+        "a: {type: string, references: users.role}",
+        "fields.a.references is 'users.role', whose values are not unique; make it unique, or refer to users.id",
+    );
+    refused(
+        "a: {type: int, references: users.id}",
+        "fields.a.references is 'users.id' of type uuid, but this is of type int; give both the same type",
+    );
+    refused(
         "a: {type: uuid, on_delete: cascade}",
         "fields.a.on_delete says nothing without references; add or remove one",
     );
@@ -84,7 +100,74 @@ fn impossible_fields_are_refused() {
         "a-b: {type: uuid}",
         "fields.a-b is no usable name; expected a letter, then letters, digits and '_', 63 at most",
     );
+    refused("Id: {type: uuid}", "fields.Id is kept by the host in every collection; remove it");
+    refused("a: {type: int, enum: []}", "fields.a.enum is empty; name at least one value");
     refused("a: {type: int, enum: 5}", "fields.a.enum is the number 5; expected a list of values");
+}
+
+#[test]
+fn references_to_what_is_unique_are_fine() {
+    let yaml = |field: &str, target: &str| {
+        format!(
+            "collections: {{Posts: {{fields: {{slug: {{type: string, unique: true}}, n: {{type: int}}}}, \
+             indexes: [{{fields: [n], unique: true}}, {{fields: [n, slug], unique: true}}]}}, \
+             a: {{fields: {{b: {{type: {field}, references: {target}}}}}}}}}"
+        )
+    };
+    for (field, target) in [
+        ("uuid", "users.id"),
+        ("string", "users.email"),
+        ("text", "Posts.slug"),
+        ("int", "Posts.n"),
+        ("uuid", "a.id"),
+        ("string", "Posts.id"),
+    ] {
+        load(&yaml(field, target)).unwrap_or_else(|error| panic!("{target}: {error}"));
+    }
+    for (field, target) in [("uuid", "posts.id"), ("timestamp", "Posts.created_at")] {
+        load(&yaml(field, target)).expect_err(target);
+    }
+}
+
+#[test]
+fn rules_that_say_nothing_of_the_type_are_refused() {
+    for (r#type, rule, of) in [
+        ("int", "pattern: x", "string and text"),
+        ("uuid", "format: uuid", "string and text"),
+        ("string", "min: 1", "int and float"),
+        ("bool", "max: 1", "int and float"),
+        ("json", "max_length: 1", "string, text and blob"),
+        ("timestamp", "min_length: 1", "string, text and blob"),
+    ] {
+        let key = rule.split(':').next().unwrap();
+        refused(
+            &format!("a: {{type: {type}, {rule}}}"),
+            &format!("fields.a.{key} says nothing of type {type}, only of {of}; remove it"),
+        );
+    }
+}
+
+#[test]
+fn names_that_differ_in_case_alone_are_refused() {
+    let yaml = "collections:\n  a: {fields: {b: {type: int}}}\n  A: {fields: {c: {type: int}, C: {type: int}}}\n  Users: {fields: {d: {type: int}}}\n";
+    assert_eq!(
+        load(yaml).unwrap_err(),
+        "alyx.yaml:3: collections.A differs from 'a' in case alone, which SQLite ignores; rename one\n\
+         alyx.yaml:3: collections.A.fields.C differs from 'c' in case alone, which SQLite ignores; rename one\n\
+         alyx.yaml:4: collections.Users differs from 'users' in case alone, which SQLite ignores; rename one"
+    );
+}
+
+#[test]
+fn a_default_may_be_a_whole_tree() {
+    let yaml = "collections: {c: {fields: {a: {type: json, default: {}}, b: {type: json, default: []}, \
+                d: {type: json, default: {x: [1, 'y', {z: null}], $$w: true}}, \
+                e: {type: json, enum: [{}, [1], x]}}}}";
+    let config = load(yaml).unwrap();
+    let field = |name: &str| config.collections["c"].fields[name].clone();
+    assert_eq!((field("a").default, field("b").default), (Some(json!({})), Some(json!([]))));
+    assert_eq!(field("d").default.unwrap()["x"], json!([1, "y", {"z": null}]));
+    assert_eq!(field("e").r#enum, Some(vec![json!({}), json!([1]), json!("x")]));
 }
 
 #[test]
