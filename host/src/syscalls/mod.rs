@@ -4,6 +4,7 @@
 //! through [`Service`], answers leave through its responder.
 
 pub mod db;
+mod members;
 pub mod log;
 
 use std::fmt;
