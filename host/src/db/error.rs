@@ -69,6 +69,11 @@ impl DbError {
         DbError::new(DbErrorKind::Deadline, "DEADLINE_EXCEEDED", message)
     }
 
+    pub(super) fn outcome_unknown() -> DbError {
+        let message = "the write was begun in time, but whether it is done is not known yet; look before you write again";
+        DbError::new(DbErrorKind::OutcomeUnknown, "DB_OUTCOME_UNKNOWN", message)
+    }
+
     pub(super) fn busy() -> DbError {
         DbError::new(DbErrorKind::Busy, "DB_BUSY", "the database is busy; try again a little later")
     }

@@ -107,6 +107,9 @@ fn attempt(session: &mut Session, jobs: &mut [Job], failures: &mut Vec<Option<Db
 }
 
 fn one(session: &mut Session, job: &mut Job) -> Result<(), DbError> {
+    if !job.work.begin() {
+        return Err(DbError::deadline());
+    }
     session.control("SAVEPOINT job")?;
     session.until(Some(job.deadline));
     let outcome = job.work.attempt(session);

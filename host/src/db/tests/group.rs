@@ -1,25 +1,52 @@
 //! Writes that share a commit keep their own fates.
 
 use super::{Database, blog, object, soon, statement};
-use crate::db::error::DbError;
+use crate::db::error::{DbError, DbErrorKind};
 use crate::db::request::Request;
+use crate::db::session::Session;
 use serde_json::json;
+use std::pin::Pin;
 use std::sync::mpsc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-/// Holds the writer until all requests wait, so that they form one group.
-async fn together(db: &Database, requests: Vec<(Request, Duration)>) -> Vec<Result<(), DbError>> {
-    let (open, gate) = mpsc::channel::<()>();
-    let (arrived, mut at_gate) = tokio::sync::mpsc::channel(1);
-    let store = db.store.clone();
-    let held = tokio::spawn(async move {
-        let work = move |_: &mut super::super::session::Session| {
+/// A write that keeps the writer until it is let go. When this returns it waits in the queue.
+struct Hold {
+    open: mpsc::Sender<()>,
+    begun: tokio::sync::mpsc::Receiver<()>,
+    call: Pin<Box<dyn Future<Output = Result<(), DbError>> + Send>>,
+}
+
+impl Hold {
+    async fn queued(db: &Database) -> Hold {
+        let (open, gate) = mpsc::channel::<()>();
+        let (arrived, begun) = tokio::sync::mpsc::channel(1);
+        let store = db.store.clone();
+        let work = move |_: &mut Session| {
             let _ = arrived.blocking_send(());
             gate.recv().map_err(|_| DbError::internal("no gate"))
         };
-        store.write(soon(Duration::from_secs(30)).deadline, work).await
-    });
-    at_gate.recv().await.unwrap();
+        let mut call: Pin<Box<dyn Future<Output = _> + Send>> =
+            Box::pin(
+                async move { store.write(soon(Duration::from_secs(30)).deadline, work).await },
+            );
+        assert!(futures_poll(&mut call).await.is_none());
+        Hold { open, begun, call }
+    }
+
+    async fn begun(&mut self) {
+        self.begun.recv().await.unwrap();
+    }
+
+    async fn ended(self) {
+        self.open.send(()).unwrap();
+        self.call.await.unwrap();
+    }
+}
+
+/// Holds the writer until all requests wait, so that they form one group.
+async fn together(db: &Database, requests: Vec<(Request, Duration)>) -> Vec<Result<(), DbError>> {
+    let mut hold = Hold::queued(db).await;
+    hold.begun().await;
     let mut calls: Vec<_> = requests
         .into_iter()
         .map(|(request, limit)| {
@@ -31,8 +58,7 @@ async fn together(db: &Database, requests: Vec<(Request, Duration)>) -> Vec<Resu
     for call in &mut calls {
         assert!(futures_poll(call).await.is_none());
     }
-    open.send(()).unwrap();
-    held.await.unwrap().unwrap();
+    hold.ended().await;
     let mut outcomes = Vec::new();
     for call in calls {
         outcomes.push(call.await);
@@ -164,4 +190,59 @@ async fn a_panic_leaves_nobody_waiting() {
     assert_eq!(panicked.unwrap_err().code, "UNAVAILABLE");
     let error = db.store.call(create("a").0, soon(Duration::from_secs(30))).await.unwrap_err();
     assert_eq!(error.code, "UNAVAILABLE");
+}
+
+/// A new document that is written in time, and whose commit waits behind the returned hold.
+async fn written_early(
+    db: &Database,
+    limit: Duration,
+) -> (impl Future<Output = Result<(), DbError>> + Unpin, Hold) {
+    let mut first = Hold::queued(db).await;
+    first.begun().await;
+    let store = db.store.clone();
+    let mut call =
+        Box::pin(async move { store.call(create("late").0, soon(limit)).await.map(drop) });
+    assert!(futures_poll(&mut call).await.is_none());
+    let mut second = Hold::queued(db).await;
+    first.ended().await;
+    second.begun().await;
+    (call, second)
+}
+
+#[tokio::test]
+async fn who_has_begun_to_write_learns_the_outcome_after_the_deadline() {
+    let db = blog();
+    let (mut call, hold) = written_early(&db, Duration::from_millis(300)).await;
+    let early = tokio::time::timeout(Duration::from_millis(600), &mut call).await;
+    assert!(early.is_err(), "answered before the outcome was known: {early:?}");
+    hold.ended().await;
+    call.await.unwrap();
+    assert_eq!(slugs(&db).await, "late");
+}
+
+#[tokio::test]
+async fn an_outcome_that_does_not_come_is_called_unknown() {
+    let db = blog();
+    let (call, hold) = written_early(&db, Duration::from_millis(300)).await;
+    let error = call.await.unwrap_err();
+    assert_eq!((error.kind, error.code), (DbErrorKind::OutcomeUnknown, "DB_OUTCOME_UNKNOWN"));
+    hold.ended().await;
+    db.create("posts", json!({"title": "T", "slug": "x"})).await.unwrap();
+    assert_eq!(slugs(&db).await, "late x");
+}
+
+/// Somebody else has the lock of the file, so nothing was begun.
+#[tokio::test]
+async fn a_deadline_before_the_beginning_means_not_done() {
+    let db = blog();
+    let other = rusqlite::Connection::open(db.folder.path().join("data.db")).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let began = Instant::now();
+    let (request, _) = create("never");
+    let error = db.store.call(request, soon(Duration::from_millis(200))).await.unwrap_err();
+    assert_eq!(error.code, "DEADLINE_EXCEEDED");
+    assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
+    other.execute_batch("ROLLBACK").unwrap();
+    db.create("posts", json!({"title": "T", "slug": "x"})).await.unwrap();
+    assert_eq!(slugs(&db).await, "x");
 }
