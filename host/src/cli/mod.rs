@@ -16,6 +16,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::cli::logging::Style;
 use crate::config::{Config, process_environment};
+use crate::db;
 use crate::db::error::StoreError;
 use crate::server::{self, Mode, ServerError};
 
@@ -99,7 +100,7 @@ impl From<ServerError> for Failure {
             ServerError::Backend(_)
             | ServerError::Confinement(_)
             | ServerError::Auth(_)
-            | ServerError::Store(StoreError::Declaration { .. } | StoreError::Destructive { .. }) => {
+            | ServerError::Store(StoreError::Declaration(_) | StoreError::Destructive { .. }) => {
                 Failure::usage(error)
             }
             _ => Failure::failed(error),
@@ -122,8 +123,11 @@ impl Serve {
 
 impl ConfigFile {
     pub(crate) fn load(&self) -> Result<Config, Failure> {
-        Config::load(self.config.as_deref(), std::path::Path::new("."), process_environment())
-            .map_err(Failure::usage)
+        let here = std::path::Path::new(".");
+        let config = Config::load(self.config.as_deref(), here, process_environment())
+            .map_err(Failure::usage)?;
+        config.refuse(db::mistakes(&config.collections)).map_err(Failure::usage)?;
+        Ok(config)
     }
 }
 

@@ -92,6 +92,20 @@ impl Config {
         self.origins.iter().map(|(key, origin)| (key.as_str(), origin))
     }
 
+    /// What others find wrong with the settings, as pairs of key path and complaint, with the
+    /// places of the keys.
+    ///
+    /// # Errors
+    /// [`ConfigError::Invalid`] when there is anything.
+    pub fn refuse(&self, found: Vec<(String, String)>) -> Result<(), ConfigError> {
+        let issue = |(key, complaint): (String, String)| {
+            let origin = set_origin(&self.origins, &key).unwrap_or(&Origin::Default);
+            Issue::new(origin, key, complaint)
+        };
+        let issues: Vec<_> = found.into_iter().map(issue).collect();
+        if issues.is_empty() { Ok(()) } else { Err(ConfigError::Invalid(issues)) }
+    }
+
     fn resolve_paths(&mut self) {
         let folder = &self.folder;
         let settings = &mut self.settings;

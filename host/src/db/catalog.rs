@@ -12,7 +12,7 @@ use indexmap::IndexMap;
 use rusqlite::Connection;
 use std::sync::Arc;
 
-/// Names shown with COLLECTION_NOT_FOUND.
+/// Names that an error tells.
 const MOST_KNOWN: usize = 50;
 
 #[derive(Debug, Default)]
@@ -83,15 +83,10 @@ impl Catalog {
 
     pub(super) fn find(&self, name: &str) -> Result<&Arc<Collection>, DbError> {
         self.collections.get(name).ok_or_else(|| {
-            let known = || self.collections.keys().map(String::as_str);
-            let hint = match closest(name, known()) {
-                Some(meant) => format!("did you mean '{meant}'?"),
-                None => "declare it in alyx.yaml under collections".to_owned(),
-            };
-            let message = format!("no collection '{name}'; {hint}");
-            DbError::new(DbErrorKind::NotFound, "COLLECTION_NOT_FOUND", message)
-                .with("collection", name)
-                .with("known", known().take(MOST_KNOWN).collect::<Vec<_>>())
+            let message = format!("no collection '{name}'");
+            let error = DbError::new(DbErrorKind::NotFound, "COLLECTION_NOT_FOUND", message);
+            let known = self.collections.keys().map(String::as_str);
+            hinted(error.with("collection", name), name, known)
         })
     }
 
@@ -151,14 +146,26 @@ impl Collection {
         self.declared && OWN[1..].contains(&name)
     }
 
-    /// For people who named a field that is not there.
-    pub(super) fn no_field(&self, field: &str) -> String {
+    /// For people who named a field that is not there. `place` begins the message.
+    pub(super) fn no_field(
+        &self,
+        field: &str,
+        place: &str,
+        class: fn(String) -> DbError,
+    ) -> DbError {
+        let error = class(format!("{place}'{}' has no field '{field}'", self.name));
         let known = self.columns.iter().map(|column| column.name.as_str());
-        let hint = match closest(field, known.clone()) {
-            Some(meant) => format!("did you mean '{meant}'?"),
-            None => format!("it has {}", known.take(MOST_KNOWN).collect::<Vec<_>>().join(", ")),
-        };
-        format!("'{}' has no field '{field}'; {hint}", self.name)
+        hinted(error.of_field(field).with("collection", self.name.as_str()), field, known)
+    }
+}
+
+/// Adds what there is and what was meant. As details and not in the message, for the function that
+/// gets the error may see it and whoever called the function may not: HTTP leaves these two out.
+fn hinted<'a>(error: DbError, name: &str, known: impl Iterator<Item = &'a str> + Clone) -> DbError {
+    let error = error.with("known", known.clone().take(MOST_KNOWN).collect::<Vec<_>>());
+    match closest(name, known) {
+        Some(meant) => error.with("did_you_mean", meant),
+        None => error,
     }
 }
 

@@ -7,7 +7,9 @@ use crate::db::datum::{Kind, quoted};
 use crate::db::declared::{Declaration, Declared, Field, OWN};
 use crate::db::error::StoreError;
 use crate::db::guard::OURS;
-use crate::db::tables::{self, Named};
+use crate::db::moment::NOW;
+use crate::db::tables::{self, LATE, Named};
+use crate::db::triggers::triggers;
 use indexmap::IndexMap;
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior};
 use std::path::Path;
@@ -61,10 +63,19 @@ impl Change<'_> {
         }
         for (name, declaration) in declared {
             self.indexes(name, declaration)?;
-            let wanted = tables::triggers(name, declaration);
+            let wanted = triggers(name, declaration, &self.late(name, declaration)?);
             self.replace("trigger", name, &wanted)?;
         }
         Ok(())
+    }
+
+    /// The fields whose default is left to the trigger of new documents.
+    fn late(&self, table: &str, declaration: &Declaration) -> rusqlite::Result<Vec<String>> {
+        let sql = "SELECT name FROM pragma_table_xinfo(?) WHERE dflt_value = ?";
+        let mut statement = self.transaction.prepare(sql)?;
+        let names = statement.query_map([table, LATE], |row| row.get::<_, String>(0))?;
+        let names = names.collect::<rusqlite::Result<Vec<_>>>()?;
+        Ok(names.into_iter().filter(|name| declaration.fields.contains_key(name)).collect())
     }
 
     fn columns(&self, table: &str) -> rusqlite::Result<IndexMap<String, Present>> {
@@ -115,7 +126,7 @@ impl Change<'_> {
             self.transaction.execute_batch(&format!(
                 "ALTER TABLE {table} ADD COLUMN \"{own}\" TIMESTAMP_TEXT; \
                  UPDATE {table} SET \"{own}\" = {}",
-                tables::NOW
+                NOW
             ))?;
         }
         Ok(())
@@ -130,9 +141,19 @@ impl Change<'_> {
             ));
             return Ok(());
         }
-        let (table, column) = (quoted(name), tables::column(field_name, field));
+        let (table, mut column) = (quoted(name), tables::column(field_name, field));
+        let there = if documents > 0 { tables::late_default(field) } else { default.clone() };
+        if let Some(there) = &there {
+            // In brackets a constant counts as computed.
+            column += &match documents {
+                0 => format!(" DEFAULT ({there})"),
+                _ => format!(" DEFAULT {there}"),
+            };
+        }
         self.transaction.execute_batch(&format!("ALTER TABLE {table} ADD COLUMN {column}"))?;
-        if let Some(default) = default.filter(|_| documents > 0) {
+        if let Some(default) =
+            default.filter(|default| documents > 0 && there.as_ref() != Some(default))
+        {
             // The column exists in the old documents from now on; their time of change stays.
             self.drop_triggers(name)?;
             let column = quoted(field_name);
@@ -148,9 +169,12 @@ impl Change<'_> {
         field: &Field,
         present: &Present,
     ) -> rusqlite::Result<()> {
-        // Others keep truth as integers; so it is, as long as it is nothing else.
+        // Others keep truth as integers; so it is, as long as it is nothing else. In a column of ours
+        // the type decides alone: whatever raw SQL once put there stops no start.
         let strange = match field.kind {
-            Kind::Bool => self.count(name, &format!("{} NOT IN (0, 1)", quoted(field_name)))?,
+            Kind::Bool if !present.column_type.eq_ignore_ascii_case(Kind::Bool.column_type()) => {
+                self.count(name, &format!("{} NOT IN (0, 1)", quoted(field_name)))?
+            }
             _ => 0,
         };
         if strange > 0 || !fits(field.kind, &present.column_type) {

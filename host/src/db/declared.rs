@@ -4,8 +4,7 @@
 
 use crate::config::collection::{CollectionConfig, FieldConfig, FieldFormat, FieldType, OnDelete};
 use crate::db::datum::Kind;
-use crate::db::error::StoreError;
-use crate::db::rules::Rules;
+use crate::db::rules::{Mistake, Rules};
 use indexmap::IndexMap;
 use serde_json::json;
 
@@ -39,44 +38,50 @@ pub(super) struct Index {
     pub(super) unique: bool,
 }
 
+/// The declarations, or every mistake in them as the path of its key and a complaint.
 pub(super) fn declared(
     configured: &IndexMap<String, CollectionConfig>,
-) -> Result<Declared, StoreError> {
+) -> Result<Declared, Vec<(String, String)>> {
+    let mut mistakes = Vec::new();
     let mut all = Declared::new();
-    let mut users = declaration(USERS, &users())?;
+    let mut users = declaration(USERS, &users(), &mut mistakes);
     if let Some(field) = users.fields.get_mut("email") {
         // Emails are compared without case, also by raw SQL.
         field.nocase = true;
     }
     all.insert(USERS.to_owned(), users);
     for (name, config) in configured {
-        let more = declaration(name, config)?;
+        let more = declaration(name, config, &mut mistakes);
         let whole = all.entry(name.clone()).or_default();
         for (field_name, field) in more.fields {
-            if whole.fields.get(&field_name).is_some_and(|known| known.kind != field.kind) {
-                return Err(StoreError::Declaration {
-                    collection: name.clone(),
-                    field: field_name,
-                    reason: "is a field of the host with another type; choose another name".into(),
-                });
+            let known = whole.fields.get(&field_name);
+            if known.is_some_and(|known| known.kind != field.kind) {
+                let complaint = "is not that of the host's field; choose another name".to_owned();
+                mistakes.push((format!("collections.{name}.fields.{field_name}.type"), complaint));
             }
-            let nocase = whole.fields.get(&field_name).is_some_and(|known| known.nocase);
+            let nocase = known.is_some_and(|known| known.nocase);
             whole.fields.insert(field_name, Field { nocase, ..field });
         }
         whole.indexes.extend(more.indexes);
         whole.indexes.dedup();
     }
-    Ok(all)
+    if mistakes.is_empty() { Ok(all) } else { Err(mistakes) }
 }
 
-fn declaration(name: &str, config: &CollectionConfig) -> Result<Declaration, StoreError> {
+fn declaration(
+    name: &str,
+    config: &CollectionConfig,
+    mistakes: &mut Vec<(String, String)>,
+) -> Declaration {
     let mut declaration = Declaration::default();
     for (field_name, field) in &config.fields {
-        let rules = Rules::of(field).map_err(|reason| StoreError::Declaration {
-            collection: name.to_owned(),
-            field: field_name.clone(),
-            reason,
-        })?;
+        let rules = Rules::of(field).unwrap_or_else(|found| {
+            let place = |Mistake { key, complaint }| {
+                (format!("collections.{name}.fields.{field_name}.{key}"), complaint)
+            };
+            mistakes.extend(found.into_iter().map(place));
+            Rules::default()
+        });
         let references = field.references.as_ref().and_then(|target| target.split_once('.'));
         let references = references.map(|(collection, target)| {
             (collection.to_owned(), target.to_owned(), on_delete(field.on_delete))
@@ -93,7 +98,7 @@ fn declaration(name: &str, config: &CollectionConfig) -> Result<Declaration, Sto
     for index in &config.indexes {
         declaration.indexes.push(Index { fields: index.fields.clone(), unique: index.unique });
     }
-    Ok(declaration)
+    declaration
 }
 
 fn on_delete(action: Option<OnDelete>) -> &'static str {

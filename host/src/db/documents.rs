@@ -45,15 +45,21 @@ pub(super) fn create(
     let collection = session.catalog.find(collection)?;
     let declaration = session.declared.get(&collection.name);
     let given = completed(collection, declaration, data, &moment::now())?;
-    let sql = if given.columns.is_empty() {
+    let mut names = given.columns.iter().map(|c| c.quoted.as_str()).collect::<Vec<_>>();
+    let mut values = vec!["?"; names.len()];
+    if collection.declared {
+        // The clock of the statement, as the trigger of new documents reads it.
+        names.extend(["\"created_at\"", "\"updated_at\""]);
+        values.extend([moment::NOW, moment::NOW]);
+    }
+    let sql = if names.is_empty() {
         format!("INSERT INTO {} DEFAULT VALUES RETURNING {}", collection.table, collection.list)
     } else {
-        let names = given.columns.iter().map(|c| c.quoted.as_str()).collect::<Vec<_>>();
         format!(
             "INSERT INTO {} ({}) VALUES ({}) RETURNING {}",
             collection.table,
             names.join(", "),
-            vec!["?"; names.len()].join(", "),
+            values.join(", "),
             collection.list
         )
     };
@@ -80,9 +86,7 @@ pub(super) fn update(
     let mut given = assigned(collection, declaration, data, id)?;
     let mut parts = given.columns.iter().map(|c| format!("{} = ?", c.quoted)).collect::<Vec<_>>();
     if collection.declared {
-        // It moves even within one millisecond.
-        parts.push(format!("\"updated_at\" = max(?, {})", crate::db::tables::NEXT_MOMENT));
-        given.values.push(Datum::Text(moment::now()));
+        parts.push(format!("\"updated_at\" = {}", moment::next("")));
     }
     if parts.is_empty() {
         parts.push("\"id\" = \"id\"".to_owned());

@@ -132,16 +132,10 @@ pub enum StoreError {
         /// In SQLite's words.
         reason: String,
     },
-    /// A declaration that makes no sense, such as a default of another type.
-    #[error("collections.{collection}.fields.{field}: {reason}")]
-    Declaration {
-        /// Whose.
-        collection: String,
-        /// Which of its fields.
-        field: String,
-        /// What is wrong and what to do.
-        reason: String,
-    },
+    /// Declarations that make no sense. Who asks [`mistakes`](crate::db::mistakes) before can tell
+    /// where they stand.
+    #[error("{}", .0.iter().map(|(key, complaint)| format!("{key} {complaint}")).collect::<Vec<_>>().join("\n"))]
+    Declaration(Vec<(String, String)>),
     /// The file holds what the declarations would destroy.
     #[error("the database '{}' differs from alyx.yaml in ways that need your hand:\n  {}\nchange alyx.yaml back, or change the tables yourself and start again; nothing was changed", path.display(), differences.join("\n  "))]
     Destructive {

@@ -29,7 +29,7 @@ impl<'a> Given<'a> {
     }
 }
 
-/// A whole new document: what is not given is filled in.
+/// A whole new document: what is not given is filled in, but for the times that the host keeps.
 pub(super) fn completed<'a>(
     collection: &'a Collection,
     declaration: Option<&Declaration>,
@@ -42,7 +42,7 @@ pub(super) fn completed<'a>(
         let name = column.name.as_str();
         let value = data.get(name);
         if collection.keeps(name) {
-            given.push(column, Datum::Text(now.to_owned()));
+            // The statement fills it in.
         } else if name == "id" {
             if let Some(id) = new_id(collection, column, value)? {
                 given.push(column, id);
@@ -98,10 +98,7 @@ pub(super) fn assigned<'a>(
 fn known(collection: &Collection, data: &Map<String, Value>) -> Result<(), DbError> {
     for name in data.keys() {
         match collection.column(name) {
-            None => {
-                let error = DbError::invalid(collection.no_field(name));
-                return Err(placed(collection, name, error));
-            }
+            None => return Err(collection.no_field(name, "", DbError::invalid)),
             Some(column) if column.generated => {
                 let error =
                     DbError::invalid(format!("{name} is computed by the database; leave it out"));
@@ -137,8 +134,13 @@ fn checked(
     value: &Value,
 ) -> Result<Datum, DbError> {
     let datum = stored(column.kind, value).and_then(|datum| {
-        field.map_or(Ok(()), |field| field.rules.check(&datum))?;
-        Ok(datum)
+        let Some(field) = field else { return Ok(datum) };
+        field.rules.check(&datum)?;
+        Ok(match datum {
+            // As the accounts do it.
+            Datum::Text(text) if field.nocase => Datum::Text(text.to_lowercase()),
+            datum => datum,
+        })
     });
     datum.map_err(|broken| placed(collection, &column.name, complaint(&column.name, broken)))
 }

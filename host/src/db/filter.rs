@@ -7,7 +7,8 @@ mod operand;
 
 use crate::db::datum::{Datum, Kind, quoted};
 use crate::db::error::DbError;
-use crate::db::wire::{Wire, unmasked};
+use crate::db::limits::LONGEST_PATTERN;
+use crate::db::wire::{Wire, is_masked, unmasked};
 use operand::Place;
 use serde_json::{Map, Value};
 
@@ -26,11 +27,11 @@ pub(super) struct Condition {
     pub(super) args: Vec<Datum>,
 }
 
-/// `kind_of` tells the kind of a column, or that there is none of that name.
+/// `kind_of` tells the kind of a column; `no_column` is the error of a name that has none.
 pub(super) fn compiled(
     filter: &Map<String, Value>,
     kind_of: &dyn Fn(&str) -> Option<Kind>,
-    no_column: &dyn Fn(&str) -> String,
+    no_column: &dyn Fn(&str) -> DbError,
 ) -> Result<Condition, DbError> {
     let mut compiler = Compiler { args: Vec::new(), conditions: 0, kind_of, no_column };
     let sql = compiler.all_of(filter, 0)?;
@@ -41,7 +42,7 @@ struct Compiler<'a> {
     args: Vec<Datum>,
     conditions: usize,
     kind_of: &'a dyn Fn(&str) -> Option<Kind>,
-    no_column: &'a dyn Fn(&str) -> String,
+    no_column: &'a dyn Fn(&str) -> DbError,
 }
 
 impl Compiler<'_> {
@@ -96,7 +97,7 @@ impl Compiler<'_> {
 
     fn field(&mut self, name: &str, value: &Value) -> Result<String, DbError> {
         let Some(kind) = (self.kind_of)(name) else {
-            return Err(DbError::filter((self.no_column)(name)).of_field(name));
+            return Err((self.no_column)(name));
         };
         let Some(operators) = operators(value) else {
             return self.condition(name, kind, "$eq", value);
@@ -205,6 +206,11 @@ impl Compiler<'_> {
             return Err(place.wrong("is for text"));
         }
         match unmasked(value) {
+            Ok(Wire::Text(pattern)) if pattern.len() > LONGEST_PATTERN => {
+                let length = pattern.len();
+                let complaint = format!("takes {LONGEST_PATTERN} bytes at most, not {length}");
+                return Err(place.wrong(&complaint));
+            }
             Ok(Wire::Text(pattern)) => self.push(Datum::Text(pattern.to_owned()))?,
             Ok(_) => return Err(place.wrong("takes a string")),
             Err(complaint) => return Err(place.wrong(&complaint)),
@@ -233,10 +239,7 @@ impl Compiler<'_> {
 
 /// The operators on a field; none when the value is to be equalled.
 fn operators(value: &Value) -> Option<&Map<String, Value>> {
-    let object = value.as_object()?;
-    let masked =
-        object.len() == 1 && ["$int", "$bytes", "$lit"].iter().any(|m| object.contains_key(*m));
-    (!masked).then_some(object)
+    value.as_object().filter(|object| !is_masked(object))
 }
 
 fn joined(mut parts: Vec<String>, between: &str, none: &str) -> String {

@@ -12,6 +12,7 @@ mod group;
 mod accounts;
 mod change;
 mod tables;
+mod triggers;
 mod page;
 mod documents;
 mod trace;
@@ -26,6 +27,7 @@ mod wire;
 mod moment;
 mod refusal;
 mod guard;
+mod limits;
 
 use crate::config::collection::CollectionConfig;
 use crate::config::model::DatabaseConfig;
@@ -86,7 +88,8 @@ impl Store {
         collections: &IndexMap<String, CollectionConfig>,
         most: usize,
     ) -> Result<Store, StoreError> {
-        let declared = Arc::new(declared::declared(collections)?);
+        let declared = declared::declared(collections).map_err(StoreError::Declaration)?;
+        let declared = Arc::new(declared);
         let mut writer = Session::open(config, declared.clone(), Writes::Allowed)?;
         change::apply(&mut writer.connection, &declared, &config.path)?;
         let failed = |error: io::Error| StoreError::Open {
@@ -167,6 +170,13 @@ impl Store {
             Err(error) => tracing::error!(%error, "the database's threads cannot be awaited"),
         }
     }
+}
+
+/// What is wrong with declared collections, such as a default of another type, as pairs of key
+/// path and complaint.
+#[must_use]
+pub fn mistakes(collections: &IndexMap<String, CollectionConfig>) -> Vec<(String, String)> {
+    declared::declared(collections).err().unwrap_or_default()
 }
 
 /// The end of a thread, also by a panic.

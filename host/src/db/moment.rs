@@ -6,6 +6,16 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 const DAY: i64 = 86_400_000;
 
+/// Now in SQL, as [`now`] writes it. The same for all parts of one statement.
+pub(super) const NOW: &str = "strftime('%Y-%m-%dT%H:%M:%fZ', 'now')";
+
+/// The time of an update in SQL: now, but always after the last one, even within a millisecond.
+/// `row` is `OLD.` in triggers.
+pub(super) fn next(row: &str) -> String {
+    let after = format!("strftime('%Y-%m-%dT%H:%M:%fZ', {row}\"updated_at\", '+0.001 seconds')");
+    format!("max({NOW}, coalesce({after}, ''))")
+}
+
 /// Now, as the host writes it.
 pub(super) fn now() -> String {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();

@@ -23,7 +23,8 @@ pub(super) fn list(session: &Session, list: &List, out: &mut Written) -> Result<
     let order = order(collection, list.sort.as_deref().unwrap_or_default())?;
     let columns = chosen(collection, list.fields.as_deref())?;
     let kind_of = |name: &str| collection.column(name).map(|column| column.kind);
-    let condition = compiled(&list.filter, &kind_of, &|name| collection.no_field(name))?;
+    let condition =
+        compiled(&list.filter, &kind_of, &|name| collection.no_field(name, "", DbError::filter))?;
 
     let _strict = session.guard.strictly();
     let names = columns.iter().map(|column| column.quoted.as_str()).collect::<Vec<_>>().join(", ");
@@ -65,8 +66,7 @@ fn order(collection: &Collection, sort: &str) -> Result<String, DbError> {
             None => (key, "ASC"),
         };
         let Some(column) = collection.column(name) else {
-            let message = format!("sort: {}", collection.no_field(name));
-            return Err(DbError::query(message).of_field(name));
+            return Err(collection.no_field(name, "sort: ", DbError::query));
         };
         by_id |= name == "id";
         keys.push(format!("{} {direction}", column.quoted));
@@ -86,8 +86,7 @@ fn chosen<'a>(
 ) -> Result<Vec<&'a Column>, DbError> {
     let Some(fields) = fields else { return Ok(collection.columns.iter().collect()) };
     if let Some(stranger) = fields.iter().find(|name| collection.column(name).is_none()) {
-        let message = format!("fields: {}", collection.no_field(stranger));
-        return Err(DbError::query(message).of_field(stranger));
+        return Err(collection.no_field(stranger, "fields: ", DbError::query));
     }
     if fields.is_empty() {
         return Err(DbError::query("fields is empty; leave it out for all").of_field("fields"));

@@ -5,10 +5,11 @@
 
 use crate::db::error::{DbError, DbErrorKind};
 use crate::db::guard::Guard;
+use crate::db::limits::LARGEST_VALUE;
 use rusqlite::{Error, ErrorCode, ffi};
 
-/// What our triggers raise: `_alyx_required posts.title`.
-pub(super) const REQUIRED: &str = "_alyx_required ";
+/// What our triggers raise: `_alyx_held required posts.title is required`.
+pub(super) const HELD: &str = "_alyx_held ";
 const BROKEN: &str = "a reference to another document would be broken";
 
 /// `prefix` is how many bytes the host put before a function's statement.
@@ -42,7 +43,10 @@ fn failure(error: ffi::Error, message: &str, guard: &Guard) -> DbError {
         ErrorCode::OperationInterrupted => DbError::deadline(),
         ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked => DbError::busy(),
         ErrorCode::ReadOnly => DbError::read_only(),
-        ErrorCode::TooBig => DbError::invalid("a value is larger than the database takes"),
+        ErrorCode::TooBig => DbError::invalid(format!(
+            "a value or a row is over {} MiB, the most that the database takes",
+            LARGEST_VALUE >> 20
+        )),
         ErrorCode::DiskFull => DbError::internal("the disk is full; the write was not done"),
         ErrorCode::SystemIoFailure | ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase => {
             DbError::internal(format!("the database cannot be read or written: {message}"))
@@ -75,17 +79,21 @@ fn constraint(extended: i32, message: &str) -> DbError {
             let field = places.rsplit('.').next().unwrap_or(places);
             placed(DbError::invalid(format!("{field} is required")), places)
         }
-        ffi::SQLITE_CONSTRAINT_TRIGGER => match message.strip_prefix(REQUIRED) {
-            Some(place) => {
-                let field = place.rsplit('.').next().unwrap_or(place);
-                placed(DbError::invalid(format!("{field} is required")), place)
-            }
-            // What RESTRICT does is a trigger to SQLite.
-            None if message.starts_with("FOREIGN KEY") => foreign_key(BROKEN),
-            None => DbError::invalid(message),
-        },
+        // What RESTRICT does is a trigger to SQLite.
+        ffi::SQLITE_CONSTRAINT_TRIGGER if message.starts_with("FOREIGN KEY") => foreign_key(BROKEN),
+        ffi::SQLITE_CONSTRAINT_TRIGGER => {
+            held(message).unwrap_or_else(|| DbError::invalid(message))
+        }
         _ => DbError::invalid(message),
     }
+}
+
+/// What one of our triggers raised; none when it was another's.
+fn held(message: &str) -> Option<DbError> {
+    let mut words = message.strip_prefix(HELD)?.splitn(3, ' ');
+    let (rule, place, complaint) = (words.next()?, words.next()?, words.next()?);
+    let (_, field) = place.rsplit_once('.')?;
+    Some(placed(DbError::invalid(format!("{field} {complaint}")).with("rule", rule), place))
 }
 
 pub(super) fn foreign_key(message: &str) -> DbError {

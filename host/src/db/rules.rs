@@ -5,13 +5,11 @@
 use crate::config::collection::{FieldConfig, FieldFormat};
 use crate::db::datum::{Datum, Kind};
 use crate::db::moment;
-use crate::db::wire::{Wire, clean, plain, unmasked};
-use regex::{Regex, RegexBuilder};
+use crate::db::wire::{Wire, masked, plain, unmasked};
+use crate::schema::format::{Format, is_uuid};
+use crate::schema::pattern::Pattern;
 use serde_json::Value;
 use uuid::Uuid;
-
-/// Compiled patterns take no more memory than this.
-const PATTERN_SIZE: usize = 1 << 20;
 
 /// What is left to check once a value has the right type.
 #[derive(Debug, Default)]
@@ -20,9 +18,9 @@ pub(super) struct Rules {
     pub(super) fill: Option<Fill>,
     length: (Option<u64>, Option<u64>),
     range: (Option<f64>, Option<f64>),
-    pattern: Option<Regex>,
+    pattern: Option<Pattern>,
     choices: Option<Vec<Datum>>,
-    format: Option<FieldFormat>,
+    format: Option<Format>,
 }
 
 /// What stands in for a value that is not given.
@@ -34,6 +32,13 @@ pub(super) enum Fill {
     Now,
     /// Always the same.
     Fixed(Datum),
+}
+
+/// What is wrong with a declaration: the option, and the complaint that reads on from it.
+#[derive(Debug, PartialEq)]
+pub(super) struct Mistake {
+    pub(super) key: &'static str,
+    pub(super) complaint: String,
 }
 
 /// A rule that a value breaks: its name, and the complaint without the field's name.
@@ -66,7 +71,7 @@ pub(super) fn stored(kind: Kind, value: &Value) -> Result<Datum, Broken> {
         (Kind::Timestamp, Wire::Text(text)) => return text_of(kind, moment::normalised(text)),
         (Kind::Date, Wire::Text(text)) => return text_of(kind, moment::normalised_date(text)),
         (Kind::Uuid, Wire::Text(text)) => {
-            return text_of(kind, Uuid::try_parse(text).ok().map(|id| id.to_string()));
+            return text_of(kind, is_uuid(text).then(|| text.to_ascii_lowercase()));
         }
         (Kind::Blob | Kind::Any, Wire::Bytes(bytes)) => Datum::Bytes(bytes),
         (Kind::Any, Wire::Text(text)) => Datum::Text(text.to_owned()),
@@ -92,30 +97,36 @@ fn text_of(kind: Kind, text: Option<String>) -> Result<Datum, Broken> {
 }
 
 impl Rules {
-    /// The rules of a declaration, or what is wrong with it.
-    pub(super) fn of(field: &FieldConfig) -> Result<Rules, String> {
+    /// The rules of a declaration, or all that is wrong with it.
+    pub(super) fn of(field: &FieldConfig) -> Result<Rules, Vec<Mistake>> {
         let kind = Kind::of_field(field.r#type);
-        let fits = |value: &Value| {
-            stored(kind, value).map_err(|b| format!("the value {value} {}", b.complaint))
-        };
-        let pattern = field.pattern.as_ref().map(|pattern| {
-            let regex = RegexBuilder::new(pattern).size_limit(PATTERN_SIZE).build();
-            regex.map_err(|_| format!("the pattern '{pattern}' is no regular expression"))
-        });
-        let choices = field.r#enum.as_ref().map(|values| values.iter().map(fits).collect());
-        let rules = Rules {
+        let mut mistakes = Vec::new();
+        let mut rules = Rules {
             required: field.required,
-            fill: field.default.as_ref().map(|value| fill(kind, value)).transpose()?,
             length: (field.min_length, field.max_length),
             range: (field.min, field.max),
-            pattern: pattern.transpose()?,
-            choices: choices.transpose()?,
-            format: field.format,
+            format: field.format.map(format),
+            ..Rules::default()
         };
-        if let Some(Fill::Fixed(datum)) = &rules.fill {
-            rules.check(datum).map_err(|b| format!("the default {}", b.complaint))?;
+        let mut note = |key, complaint| mistakes.push(Mistake { key, complaint });
+        match field.pattern.as_deref().map(Pattern::new).transpose() {
+            Ok(pattern) => rules.pattern = pattern,
+            Err(complaint) => note("pattern", complaint),
         }
-        Ok(rules)
+        match field.r#enum.as_ref().map(|values| choices(kind, values)).transpose() {
+            Ok(choices) => rules.choices = choices,
+            Err(complaint) => note("enum", complaint),
+        }
+        match field.default.as_ref().map(|value| fill(kind, value)).transpose() {
+            Ok(fill) => rules.fill = fill,
+            Err(complaint) => note("default", complaint),
+        }
+        if let (Some(Fill::Fixed(datum)), Some(value)) = (&rules.fill, &field.default)
+            && let Err(broken) = rules.check(datum)
+        {
+            note("default", format!("is {value}; it {}", broken.complaint));
+        }
+        if mistakes.is_empty() { Ok(rules) } else { Err(mistakes) }
     }
 
     /// Whether a value of the right type may stand in the field. Absence is not judged here.
@@ -140,16 +151,12 @@ impl Rules {
         if self.length != (None, None) {
             self.check_length(text.chars().count(), "characters")?;
         }
-        if let Some(pattern) = self.pattern.as_ref().filter(|pattern| !pattern.is_match(text)) {
-            return broken("pattern", format!("must match {pattern}"));
+        if let Some(pattern) = self.pattern.as_ref().filter(|pattern| !pattern.matches(text)) {
+            return broken("pattern", format!("must match the pattern {}", pattern.source()));
         }
         match self.format {
-            Some(FieldFormat::Email) if !is_email(text) => {
-                broken("format", "must be an email address")
-            }
-            Some(FieldFormat::Url) if !is_url(text) => broken("format", "must be a URL"),
-            Some(FieldFormat::Uuid) if Uuid::try_parse(text).is_err() => {
-                broken("format", "must be a uuid")
+            Some(format) if !format.matches(text) => {
+                broken("format", format!("must be a valid {format}"))
             }
             _ => Ok(()),
         }
@@ -177,13 +184,30 @@ impl Rules {
     }
 }
 
+fn format(format: FieldFormat) -> Format {
+    match format {
+        FieldFormat::Email => Format::Email,
+        FieldFormat::Url => Format::Url,
+        FieldFormat::Uuid => Format::Uuid,
+    }
+}
+
+fn choices(kind: Kind, values: &[Value]) -> Result<Vec<Datum>, String> {
+    let choice = |value: &Value| {
+        stored(kind, &masked(value.clone()))
+            .map_err(|broken| format!("has {value}; it {}", broken.complaint))
+    };
+    values.iter().map(choice).collect()
+}
+
 fn fill(kind: Kind, value: &Value) -> Result<Fill, String> {
     match (kind, value.as_str()) {
         (Kind::Text | Kind::Uuid, Some("auto")) => Ok(Fill::Id),
         (Kind::Timestamp | Kind::Date, Some("now" | "auto")) => Ok(Fill::Now),
-        _ => match stored(kind, value) {
+        // YAML knows no disguises: what looks like one is what it looks like.
+        _ => match stored(kind, &masked(value.clone())) {
             Ok(datum) => Ok(Fill::Fixed(datum)),
-            Err(broken) => Err(format!("the default {value} {}", broken.complaint)),
+            Err(broken) => Err(format!("is {value}; it {}", broken.complaint)),
         },
     }
 }
@@ -207,50 +231,4 @@ fn shown(choices: &[Datum]) -> String {
         Datum::Null | Datum::Bytes(_) => "…".to_owned(),
     });
     shown.collect::<Vec<_>>().join(", ")
-}
-
-/// What mail servers accept is wider; what people have looks like this.
-pub(super) fn is_email(text: &str) -> bool {
-    let Some((local, domain)) = text.rsplit_once('@') else { return false };
-    let plain = |c: char| !c.is_whitespace() && !c.is_control() && c != '@';
-    let labels = domain.split('.').all(|label| {
-        let edges = !label.starts_with('-') && !label.ends_with('-');
-        edges && !label.is_empty() && label.chars().all(|c| c.is_alphanumeric() || c == '-')
-    });
-    let sized = !local.is_empty() && local.len() <= 64 && text.len() <= 254;
-    sized && local.chars().all(plain) && domain.contains('.') && labels
-}
-
-fn is_url(text: &str) -> bool {
-    let Some((scheme, rest)) = text.split_once("://") else { return false };
-    let host = rest.split(['/', '?', '#']).next().unwrap_or_default();
-    let letters = scheme.chars().all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c));
-    let begins = scheme.starts_with(|c: char| c.is_ascii_alphabetic());
-    begins
-        && letters
-        && !host.is_empty()
-        && clean(text).is_ok()
-        && !text.contains(|c: char| c.is_whitespace() || c.is_control())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{is_email, is_url};
-
-    #[test]
-    fn addresses_are_told_from_other_text() {
-        for good in ["a@b.de", "a.b+c@mail.example.com", "ü@bücher.de"] {
-            assert!(is_email(good), "{good}");
-        }
-        for bad in ["", "a", "a@b", "@b.de", "a@.de", "a@b..de", "a b@c.de", "a@b@c.de", "a@-b.de"]
-        {
-            assert!(!is_email(bad), "{bad}");
-        }
-        for good in ["https://example.com", "http://localhost:80/x?y#z", "git+ssh://h/"] {
-            assert!(is_url(good), "{good}");
-        }
-        for bad in ["", "example.com", "https://", "://x", "https:// x", "1a://x"] {
-            assert!(!is_url(bad), "{bad}");
-        }
-    }
 }

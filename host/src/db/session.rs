@@ -8,6 +8,7 @@ use crate::db::datum::Datum;
 use crate::db::declared::Declared;
 use crate::db::error::{DbError, StoreError};
 use crate::db::guard::{Guard, Writes};
+use crate::db::limits::{LARGEST_VALUE, LONGEST_PATTERN, LONGEST_SQL};
 use crate::db::refusal::translated;
 use rusqlite::config::DbConfig;
 use rusqlite::limits::Limit;
@@ -28,10 +29,8 @@ const STEPS: i32 = 1000;
 const STATEMENTS: usize = 200;
 /// Longer ones are not kept: their like will not come again, and a few hundred of them are much.
 const KEPT: usize = 4096;
-/// Longest statement text.
-const LONGEST_SQL: i32 = 1 << 20;
-/// Largest value or row.
-const LARGEST_VALUE: i32 = 64 << 20;
+/// What the host puts around a statement comes on top of the longest.
+const AROUND: usize = 64;
 
 /// A connection at work. Work for the accounts of users comes here as well, through
 /// [`Session::rows`] and [`Session::run`].
@@ -202,10 +201,14 @@ fn settled(
 ) -> rusqlite::Result<()> {
     connection.busy_timeout(PATIENCE)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
-    connection.set_limit(Limit::SQLITE_LIMIT_SQL_LENGTH, LONGEST_SQL)?;
-    connection.set_limit(Limit::SQLITE_LIMIT_LENGTH, LARGEST_VALUE)?;
-    connection.set_limit(Limit::SQLITE_LIMIT_LIKE_PATTERN_LENGTH, 4096)?;
-    connection.set_limit(Limit::SQLITE_LIMIT_ATTACHED, 0)?;
+    for (limit, most) in [
+        (Limit::SQLITE_LIMIT_SQL_LENGTH, LONGEST_SQL + AROUND),
+        (Limit::SQLITE_LIMIT_LENGTH, LARGEST_VALUE),
+        (Limit::SQLITE_LIMIT_LIKE_PATTERN_LENGTH, LONGEST_PATTERN),
+        (Limit::SQLITE_LIMIT_ATTACHED, 0),
+    ] {
+        connection.set_limit(limit, i32::try_from(most).unwrap_or(i32::MAX))?;
+    }
     if writes == Writes::Allowed {
         connection.pragma_update(None, "journal_mode", "wal")?;
         connection.pragma_update(None, "journal_size_limit", 64 << 20)?;

@@ -4,11 +4,12 @@
 
 use crate::db::datum::{Datum, Kind};
 use crate::db::error::DbError;
+use crate::db::limits::LONGEST_SQL;
 use crate::db::refusal::translated;
 use crate::db::request::{Args, Sql};
 use crate::db::rules::stored;
 use crate::db::session::{Prepared, Session};
-use crate::db::wire::clean;
+use crate::db::wire::{clean, is_masked};
 use crate::db::written::Written;
 use rusqlite::fallible_iterator::FallibleIterator;
 use rusqlite::{Batch, Statement};
@@ -73,6 +74,12 @@ fn refused(session: &Session, error: rusqlite::Error) -> DbError {
 fn prepared<'a>(session: &'a Session, sql: &Sql) -> Result<Prepared<'a>, DbError> {
     let text = clean(&sql.text)
         .map_err(|complaint| DbError::invalid(format!("the statement {complaint}")))?;
+    if text.len() > LONGEST_SQL {
+        let length = text.len();
+        return Err(DbError::invalid(format!(
+            "the statement has {length} bytes, {LONGEST_SQL} at most; give values as parameters"
+        )));
+    }
     let text = format!("{MARK}{text}");
     let connection = &session.connection;
     let blank = |c: char| c == ';' || c.is_whitespace();
@@ -146,8 +153,9 @@ fn has(statement: &Statement<'_>, name: &str) -> bool {
 
 fn parameter(shown: &str, value: &serde_json::Value) -> Result<Datum, DbError> {
     stored(Kind::Any, value).map_err(|broken| {
-        let hint = "a list or an object goes in as its JSON text";
-        DbError::invalid(format!("{shown} {}; {hint}", broken.complaint))
+        let tree = value.is_array() || value.as_object().is_some_and(|object| !is_masked(object));
+        let hint = if tree { "; a list or an object goes in as its JSON text" } else { "" };
+        DbError::invalid(format!("{shown} {}{hint}", broken.complaint))
     })
 }
 

@@ -1,20 +1,18 @@
-//! The SQL of tables, indexes and triggers that declarations stand for.
+//! The SQL of tables and indexes that declarations stand for.
 //!
-//! Pure text; whether any of it is to be run is decided in `change`. Defaults and triggers are in
-//! plain SQL, so that the file stays whole for any other SQLite program.
+//! Pure text; whether any of it is to be run is decided in `change`. Defaults are in plain SQL, so
+//! that the file stays whole for any other SQLite program.
 
 use crate::db::datum::{Datum, Kind, quoted};
-use crate::db::declared::{Declaration, Field, Index, USERS};
-use crate::db::guard::{FAREWELL, OURS};
-use crate::db::refusal::REQUIRED;
+use crate::db::declared::{Declaration, Field, Index};
+use crate::db::guard::OURS;
+use crate::db::moment::NOW;
 use crate::db::rules::Fill;
 use std::fmt::Write;
 
-/// Now, as `moment::now` writes it.
-pub(super) const NOW: &str = "strftime('%Y-%m-%dT%H:%M:%fZ', 'now')";
-/// The moment after `updated_at`, so that it always moves.
-pub(super) const NEXT_MOMENT: &str =
-    "coalesce(strftime('%Y-%m-%dT%H:%M:%fZ', \"updated_at\", '+0.001 seconds'), '')";
+/// Stands in the column of a field that was added to documents, where SQLite takes no default that
+/// is computed. The trigger of new documents puts the default in its place.
+pub(super) const LATE: &str = "'_alyx_default'";
 /// A uuid v7 for rows that raw SQL makes.
 const NEW_ID: &str = "lower(\
     substr(printf('%012x', CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)), 1, 8) || '-' || \
@@ -38,6 +36,8 @@ pub(super) const INTERNAL: &str = "
         key TEXT NOT NULL PRIMARY KEY, whole_at INTEGER NOT NULL
     ) WITHOUT ROWID;
     CREATE INDEX IF NOT EXISTS _alyx_throttles_whole ON _alyx_throttles (whole_at);
+    -- Documents while they are being made: empty between two statements.
+    CREATE TABLE IF NOT EXISTS _alyx_newborn (id);
 ";
 
 /// A trigger or an index by its name.
@@ -74,6 +74,16 @@ pub(super) fn column(name: &str, field: &Field) -> String {
     sql
 }
 
+/// The default for a column that is added to documents, where SQLite takes constants alone, and
+/// nothing for a reference.
+pub(super) fn late_default(field: &Field) -> Option<String> {
+    match field.rules.fill.as_ref()? {
+        _ if field.references.is_some() => None,
+        Fill::Id | Fill::Now => Some(LATE.to_owned()),
+        Fill::Fixed(_) => default_of(field),
+    }
+}
+
 /// A default as an expression of SQL.
 pub(super) fn default_of(field: &Field) -> Option<String> {
     Some(match field.rules.fill.as_ref()? {
@@ -91,7 +101,7 @@ pub(super) fn default_of(field: &Field) -> Option<String> {
     })
 }
 
-fn literal(text: &str) -> String {
+pub(super) fn literal(text: &str) -> String {
     format!("'{}'", text.replace('\'', "''"))
 }
 
@@ -101,63 +111,5 @@ pub(super) fn index(table: &str, index: &Index) -> Named {
     let name = format!("{OURS}{kind}:{table}:{}", index.fields.join(","));
     let fields = index.fields.iter().map(|field| quoted(field)).collect::<Vec<_>>().join(", ");
     let sql = format!("CREATE {unique}INDEX {} ON {} ({fields})", quoted(&name), quoted(table));
-    Named { name, sql }
-}
-
-pub(super) fn triggers(table: &str, declaration: &Declaration) -> Vec<Named> {
-    let mut triggers = vec![touch(table)];
-    let required = declaration.fields.iter().filter(|(_, field)| field.rules.required);
-    let required = required.map(|(name, _)| name.as_str()).collect::<Vec<_>>();
-    if !required.is_empty() {
-        triggers.extend(["INSERT", "UPDATE"].map(|event| demand(table, &required, event)));
-    }
-    if table == USERS {
-        triggers.push(farewell());
-    }
-    triggers
-}
-
-/// Raw SQL moves `updated_at` too.
-fn touch(table: &str) -> Named {
-    let name = format!("{OURS}touch:{table}");
-    let sql = format!(
-        "CREATE TRIGGER {} AFTER UPDATE ON {table} FOR EACH ROW \
-         WHEN NEW.\"updated_at\" IS OLD.\"updated_at\" BEGIN \
-         UPDATE {table} SET \"updated_at\" = max({NOW}, {NEXT_MOMENT}) WHERE \"id\" = NEW.\"id\"; END",
-        quoted(&name),
-        table = quoted(table)
-    );
-    Named { name, sql }
-}
-
-/// A required field stays required for raw SQL. As a trigger, because a NOT NULL of the table
-/// could never be taken back.
-fn demand(table: &str, required: &[&str], event: &str) -> Named {
-    let name = format!("{OURS}required:{table}:{}", event.to_ascii_lowercase());
-    let missing = required.iter().map(|field| format!("NEW.{} IS NULL", quoted(field)));
-    let missing = missing.collect::<Vec<_>>().join(" OR ");
-    let cases = required.iter().map(|field| {
-        let message = literal(&format!("{REQUIRED}{table}.{field}"));
-        format!("WHEN NEW.{} IS NULL THEN RAISE(ABORT, {message})", quoted(field))
-    });
-    let cases = cases.collect::<Vec<_>>().join(" ");
-    let sql = format!(
-        "CREATE TRIGGER {} BEFORE {event} ON {} FOR EACH ROW WHEN {missing} BEGIN \
-         SELECT CASE {cases} END; END",
-        quoted(&name),
-        quoted(table)
-    );
-    Named { name, sql }
-}
-
-/// With a user goes what the host keeps of them. The guard knows these statements.
-fn farewell() -> Named {
-    let name = FAREWELL.to_owned();
-    let sql = format!(
-        "CREATE TRIGGER {} AFTER DELETE ON \"{USERS}\" FOR EACH ROW BEGIN \
-         DELETE FROM _alyx_credentials WHERE user_id = OLD.id; \
-         DELETE FROM _alyx_refresh_families WHERE user_id = OLD.id; END",
-        quoted(&name)
-    );
     Named { name, sql }
 }

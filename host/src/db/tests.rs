@@ -5,7 +5,9 @@ mod lists;
 mod sql;
 mod guard;
 mod change;
+mod declared;
 mod group;
+mod kept;
 mod accounts;
 
 use crate::config::Config;
@@ -116,6 +118,14 @@ impl Database {
 
     async fn user(&self, email: &str) -> Value {
         self.create("users", json!({"email": email})).await.unwrap()["id"].take()
+    }
+
+    /// Closes the file and lets another program change it.
+    async fn edited(self, sql: &str) -> Database {
+        self.store.close().await;
+        let file = self.folder.path().join("data.db");
+        rusqlite::Connection::open(file).unwrap().execute_batch(sql).unwrap();
+        self
     }
 
     /// Closes the file and opens it again with other declarations.

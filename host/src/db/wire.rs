@@ -44,6 +44,11 @@ pub(super) fn unmasked(value: &Value) -> Result<Wire<'_>, String> {
     })
 }
 
+/// Whether the object stands for something else.
+pub(super) fn is_masked(object: &Map<String, Value>) -> bool {
+    mask(object).is_some()
+}
+
 /// The only member of an object, if it is one of the three.
 fn mask(object: &Map<String, Value>) -> Option<(&str, &Value)> {
     let (name, inner) = object.iter().next().filter(|_| object.len() == 1)?;
@@ -51,8 +56,12 @@ fn mask(object: &Map<String, Value>) -> Option<(&str, &Value)> {
 }
 
 fn integer(inner: &Value) -> Result<i64, String> {
-    let number = inner.as_str().and_then(|text| text.parse().ok());
-    number.ok_or_else(|| format!("$int {inner} is no integer of 64 bits in decimal"))
+    let text = inner.as_str().unwrap_or_default();
+    let digits = text.strip_prefix('-').unwrap_or(text);
+    if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err("holds an $int that is no integer in decimal".to_owned());
+    }
+    text.parse().map_err(|_| format!("is {text}, beyond 64 bits"))
 }
 
 fn bytes(inner: &Value) -> Result<Vec<u8>, String> {

@@ -44,14 +44,19 @@ impl Written {
     pub(super) fn value(&mut self, kind: Kind, value: ValueRef<'_>) {
         match (kind, value) {
             (_, ValueRef::Null) => self.raw("null"),
-            (Kind::Bool, ValueRef::Integer(0)) => self.raw("false"),
-            (Kind::Bool, ValueRef::Integer(1)) => self.raw("true"),
+            // As SQLite itself takes numbers for truth.
+            (Kind::Bool, ValueRef::Integer(number)) => self.truth(number != 0),
+            (Kind::Bool, ValueRef::Real(number)) => self.truth(number != 0.0),
             (Kind::Json, ValueRef::Text(text)) => self.json(text),
             (_, ValueRef::Integer(number)) => self.integer(number),
             (_, ValueRef::Real(number)) => self.real(number),
             (_, ValueRef::Text(text)) => self.string(&String::from_utf8_lossy(text)),
             (_, ValueRef::Blob(bytes)) => self.bytes(bytes),
         }
+    }
+
+    fn truth(&mut self, value: bool) {
+        self.raw(if value { "true" } else { "false" });
     }
 
     fn real(&mut self, number: f64) {

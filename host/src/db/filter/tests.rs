@@ -28,7 +28,7 @@ fn kind_of(name: &str) -> Option<Kind> {
 
 fn compile(filter: &Value) -> Result<Condition, DbError> {
     let filter: &Map<String, Value> = filter.as_object().unwrap();
-    compiled(filter, &kind_of, &|name| format!("no field '{name}'"))
+    compiled(filter, &kind_of, &|name| DbError::filter(format!("no field '{name}'")).of_field(name))
 }
 
 fn check(filter: Value, sql: &str, args: &[Datum]) {

@@ -65,7 +65,8 @@ async fn what_is_missing_is_null_or_an_error() {
     assert_eq!(db.get("posts", &doc["id"]).await.unwrap(), Value::Null);
     let error = check_error(db.get("post", &json!("x")).await, "COLLECTION_NOT_FOUND", None);
     assert_eq!(error.details["known"], json!(["notes", "posts", "users"]));
-    assert_eq!(error.message, "no collection 'post'; did you mean 'posts'?");
+    assert_eq!(error.details["did_you_mean"], "posts");
+    assert_eq!(error.message, "no collection 'post'");
 }
 
 #[tokio::test]
@@ -92,6 +93,17 @@ async fn bad_fields_are_named() {
     for (data, field) in cases {
         check_error(db.create("posts", data).await, "VALIDATION_ERROR", Some(field));
     }
+    let bad = db.create("posts", json!({"title": "T", "titel": "T"})).await;
+    let error = check_error(bad, "VALIDATION_ERROR", Some("titel"));
+    assert_eq!(error.message, "'posts' has no field 'titel'");
+    assert_eq!(
+        (&error.details["did_you_mean"], &error.details["known"][3]),
+        (&json!("title"), &json!("title"))
+    );
+    let bad =
+        db.create("posts", json!({"title": "T", "views": {"$int": "9223372036854775808"}})).await;
+    let error = check_error(bad, "VALIDATION_ERROR", Some("views"));
+    assert_eq!(error.message, "views is 9223372036854775808, beyond 64 bits");
     let bad = db.create("notes", json!({"body": "A"})).await;
     assert_eq!(check_error(bad, "VALIDATION_ERROR", Some("body")).details["rule"], "pattern");
     assert_eq!(db.list("posts", json!({}), "").await.unwrap(), json!({"docs": [], "total": 0}));
@@ -159,4 +171,57 @@ async fn a_table_of_somebody_else_is_a_collection() {
     assert_eq!(db.get(name, &json!("1")).await.unwrap()["c"], Value::Null);
     db.exec("DROP TABLE \"odd \"\"name\"", json!([])).await.unwrap();
     check_error(db.get(name, &json!("1")).await, "COLLECTION_NOT_FOUND", None);
+}
+
+#[tokio::test]
+async fn the_address_of_a_user_is_kept_in_lower_case() {
+    let db = blog();
+    let user = db.create("users", json!({"email": "Bob@X.de"})).await.unwrap();
+    assert_eq!(user["email"], "bob@x.de");
+    let again = db.create("users", json!({"email": "bOB@x.DE"})).await;
+    let error = check_error(again, "UNIQUE_VIOLATION", Some("email"));
+    assert_eq!(error.message, "users.email 'bob@x.de' exists already");
+    let user = db.update("users", &user["id"], json!({"email": "JÖRG@münchen.DE"})).await.unwrap();
+    assert_eq!(user["email"], "jörg@münchen.de");
+    check_error(
+        db.create("users", json!({"email": "JÖRG@MÜNCHEN.DE"})).await,
+        "UNIQUE_VIOLATION",
+        Some("email"),
+    );
+}
+
+/// One implementation judges what schemas and collections call by the same name.
+#[tokio::test]
+async fn formats_are_those_of_schemas() {
+    let yaml = "  a:
+    fields: {mail: {type: string, format: email}, page: {type: string, format: url}, \
+      key: {type: string, format: uuid}, ref: {type: uuid}}";
+    let db = blog().reopened(&format!("{}{yaml}\n", super::BLOG)).await.unwrap();
+    for (field, bad) in [
+        ("mail", "a..b@c.de"),
+        ("page", "ftp://x"),
+        ("key", "0190b5c06f2e7c3a8a430f1e2d3c4b5a"),
+        ("ref", "0190b5c06f2e7c3a8a430f1e2d3c4b5a"),
+        ("id", "{0190b5c0-6f2e-7c3a-8a43-0f1e2d3c4b5a}"),
+    ] {
+        let error = db.create("a", json!({field: bad})).await;
+        check_error(error, "VALIDATION_ERROR", Some(field));
+    }
+    let upper = "0190B5C0-6F2E-7C3A-8A43-0F1E2D3C4B5A";
+    let doc = db.create("a", json!({"ref": upper, "key": upper})).await.unwrap();
+    assert_eq!((&doc["ref"], &doc["key"]), (&json!(upper.to_lowercase()), &json!(upper)));
+}
+
+#[tokio::test]
+async fn a_tree_may_be_the_default_of_json() {
+    let yaml = "  a:
+    fields: {bag: {type: json, default: {$int: x, n: [9007199254740993]}}, list: {type: json, default: []}}";
+    let db = blog().reopened(&format!("{}{yaml}\n", super::BLOG)).await.unwrap();
+    let bag = json!({"$int": "x", "n": [{"$int": "9007199254740993"}]});
+    let made = db.create("a", json!({})).await.unwrap();
+    assert_eq!((&made["bag"], &made["list"]), (&bag, &json!([])));
+    db.exec("DELETE FROM a", json!([])).await.unwrap();
+    db.exec("INSERT INTO a DEFAULT VALUES", json!([])).await.unwrap();
+    let raw = db.list("a", json!({}), "").await.unwrap()["docs"][0].take();
+    assert_eq!((&raw["bag"], &raw["list"]), (&bag, &json!([])));
 }

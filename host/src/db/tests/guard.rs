@@ -187,3 +187,20 @@ async fn a_name_of_the_hosts_opens_nothing() {
     assert_eq!(db.list("posts", json!({}), "").await.unwrap()["total"], 0);
     assert_eq!(db.list("users", json!({}), "").await.unwrap()["total"], 1);
 }
+
+#[tokio::test]
+async fn a_refusal_names_what_is_refused() {
+    let db = blog();
+    for (sql, says) in [
+        ("ATTACH 'other.db' AS other", "functions cannot attach, detach or copy databases"),
+        ("ATTACH ? AS other", "functions cannot attach, detach or copy databases"),
+        ("ATTACH 'a' || 'b' AS other", "functions cannot attach, detach or copy databases"),
+        ("DETACH main", "functions cannot attach, detach or copy databases"),
+        ("PRAGMA user_version", "PRAGMA user_version is not for functions"),
+    ] {
+        let args = if sql.contains('?') { json!(["other.db"]) } else { json!([]) };
+        for answer in [db.query(sql, args.clone()).await, db.exec(sql, args.clone()).await] {
+            assert_eq!(check_error(answer, "DB_FORBIDDEN", None).message, says, "{sql}");
+        }
+    }
+}

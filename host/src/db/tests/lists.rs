@@ -85,5 +85,21 @@ async fn a_filter_meets_the_file() {
         assert_eq!(answer["total"], total, "{filter}");
     }
     let bad = db.list("posts", json!({"1=1 --": 1}), "").await;
-    check_error(bad, "INVALID_FILTER", Some("1=1 --"));
+    let error = check_error(bad, "INVALID_FILTER", Some("1=1 --"));
+    assert_eq!(error.message, "'posts' has no field '1=1 --'");
+    assert_eq!(error.details["known"][0], "id");
+    assert_eq!(error.details.get("did_you_mean"), None);
+}
+
+#[tokio::test]
+async fn a_pattern_of_like_has_a_limit_with_a_name() {
+    let db = filled(1).await;
+    let most = db.list("posts", json!({"title": {"$like": "%".repeat(4096)}}), "").await.unwrap();
+    assert_eq!(most["total"], 1);
+    let over = db.list("posts", json!({"title": {"$like": "%".repeat(4097)}}), "").await;
+    let error = check_error(over, "INVALID_FILTER", Some("title"));
+    assert_eq!(error.message, "field 'title': $like takes 4096 bytes at most, not 4097");
+    let over = db.list("posts", json!({"views": {"$gt": {"$int": "99999999999999999999"}}}), "");
+    let error = check_error(over.await, "INVALID_FILTER", Some("views"));
+    assert_eq!(error.message, "field 'views': $gt is 99999999999999999999, beyond 64 bits");
 }

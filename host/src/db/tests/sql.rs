@@ -94,6 +94,25 @@ async fn wrong_statements_are_told_apart() {
 }
 
 #[tokio::test]
+async fn what_is_too_large_is_told_with_its_limit() {
+    let db = blog();
+    let longest = |bytes: usize| format!("SELECT 1 --{}", "x".repeat(bytes - 11));
+    assert_eq!(db.query(&longest(1 << 20), json!([])).await.unwrap()["rows"], json!([[1]]));
+    let error = db.query(&longest((1 << 20) + 1), json!([])).await;
+    let error = check_error(error, "VALIDATION_ERROR", None);
+    assert_eq!(
+        error.message,
+        "the statement has 1048577 bytes, 1048576 at most; give values as parameters"
+    );
+    let error = db.query("SELECT length(zeroblob(70000000))", json!([])).await;
+    let error = check_error(error, "VALIDATION_ERROR", None);
+    assert_eq!(error.message, "a value or a row is over 64 MiB, the most that the database takes");
+    let big = json!([{"$int": "-9223372036854775809"}]);
+    let error = check_error(db.query("SELECT ?", big).await, "VALIDATION_ERROR", None);
+    assert_eq!(error.message, "parameter 1 is -9223372036854775809, beyond 64 bits");
+}
+
+#[tokio::test]
 async fn a_batch_is_all_or_nothing() {
     let db = blog();
     let exec = |sql: &str| Request::Exec(statement(sql, json!([])));
