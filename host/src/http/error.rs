@@ -20,6 +20,12 @@ use crate::schema::violation::Violations;
 /// The challenge that goes with a token that does not count (RFC 6750, section 3).
 const INVALID_TOKEN: &str = "Bearer error=\"invalid_token\"";
 
+/// Errors of the database that tell a function, as [`HINTS`], which names there are: the shape of
+/// the data is not for whoever calls the function.
+const TELLTALE: [&str; 4] =
+    ["COLLECTION_NOT_FOUND", "INVALID_FILTER", "INVALID_QUERY", "VALIDATION_ERROR"];
+const HINTS: [&str; 2] = ["known", "did_you_mean"];
+
 /// An error on its way to a caller.
 #[derive(Debug)]
 pub struct ApiError {
@@ -272,7 +278,10 @@ fn out_of_memory(function: &str, limit: u64) -> ApiError {
 /// What a handler threw, or why its result could not be sent.
 fn thrown(error: &RpcError) -> ApiError {
     let code = error.text_code().to_owned();
-    let details = error.data.as_ref().map(|data| data.details.clone()).unwrap_or_default();
+    let mut details = error.data.as_ref().map(|data| data.details.clone()).unwrap_or_default();
+    if TELLTALE.contains(&&*code) {
+        details.retain(|name, _| !HINTS.contains(&name.as_str()));
+    }
     if error.is(ErrorCode::FrameTooLarge) {
         return ApiError::new(502, "RESPONSE_TOO_LARGE", error.message.clone());
     }
@@ -326,6 +335,15 @@ mod tests {
         assert_eq!(user_error(json!({"status": 418}), "MY_OWN").status, 418);
         assert_eq!(user_error(json!({"status": 200}), "MY_OWN").status, 400);
         assert_eq!(user_error(json!({"status": "500"}), "MY_OWN").status, 400);
+    }
+
+    #[test]
+    fn callers_are_not_told_the_names_of_the_data() {
+        let details =
+            || json!({"collection": "postss", "known": ["posts"], "did_you_mean": "posts"});
+        let public = user_error(details(), "COLLECTION_NOT_FOUND");
+        assert_eq!(Value::Object(*public.extra), json!({"collection": "postss"}));
+        assert_eq!(user_error(details(), "MY_OWN").extra.len(), 3);
     }
 
     #[tokio::test]

@@ -151,9 +151,11 @@ fn log(error: &InvokeError, request_id: &str, function: &str) {
     match error {
         InvokeError::NotFound { .. } => tracing::debug!(request_id, function, "{error}"),
         InvokeError::Failed { reason: crate::pool::error::CallError::Thrown(thrown), .. } => {
-            let stack =
-                thrown.data.as_ref().and_then(|data| data.stack.as_deref()).unwrap_or_default();
-            tracing::warn!(request_id, function, stack, "{thrown}");
+            let data = thrown.data.as_ref();
+            let stack = data.and_then(|data| data.stack.as_deref()).unwrap_or_default();
+            // What the caller is not told.
+            let meant = data.and_then(|data| data.details.get("did_you_mean")?.as_str());
+            tracing::warn!(request_id, function, stack, did_you_mean = meant, "{thrown}");
         }
         _ => tracing::warn!(request_id, function, "{error}"),
     }
