@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::{bare_project, blog, create, get, list, probes, project, update};
+use super::{bare_project, blog, create, exec, get, list, probes, project, update};
 use crate::harness::project::Ran;
 use crate::harness::{Host, Project};
 
@@ -58,6 +58,8 @@ async fn d11_additions_to_alyx_yaml_are_made_at_the_start() {
         "rank": {"type": "int", "default": 5, "max": 9},
         "editor_id": {"type": "uuid", "references": "users.id", "on_delete": "set_null"},
         "mail": {"type": "string", "index": true},
+        "bag": {"type": "json", "default": {}},
+        "at": {"type": "timestamp", "default": "now"},
     }));
     config["collections"]["tags"] = json!({"fields": {"name": {"type": "string", "unique": true}}});
     let host = configured(stopped(host).await, config).serve().await;
@@ -65,6 +67,13 @@ async fn d11_additions_to_alyx_yaml_are_made_at_the_start() {
         let doc = probe.done(get("posts", &old["id"])).await;
         assert_eq!((&doc["rank"], &doc["editor_id"]), (&json!(5), &Value::Null), "{}", probe.name);
         assert_eq!(doc["updated_at"], old["updated_at"], "{}: nobody changed it", probe.name);
+        assert_eq!((&doc["bag"], doc["at"].is_string()), (&json!({}), true), "{}", probe.name);
+        let raw = exec("INSERT INTO posts (title) VALUES (?)", json!([probe.name]));
+        probe.done(raw).await;
+        let page = probe.done(list("posts", json!({"filter": {"title": probe.name}}))).await;
+        let raw = &page["docs"][0];
+        assert_eq!((&raw["rank"], &raw["bag"]), (&json!(5), &json!({})), "{}", probe.name);
+        assert_eq!(raw["at"], raw["created_at"], "{}: {raw}", probe.name);
         let over = update("posts", &old["id"], json!({"rank": 10}));
         assert_eq!(probe.refused("VALIDATION_ERROR", over).await["field"], "rank");
         probe.created("tags", json!({"name": probe.name})).await;
@@ -128,16 +137,32 @@ async fn d11_a_destructive_change_stops_the_start_and_changes_nothing() {
 #[tokio::test]
 async fn d11_a_declaration_that_makes_no_sense_stops_the_start() {
     for (field, says) in [
-        (json!({"type": "int", "default": "x"}), "collections.a.fields.b"),
-        (json!({"type": "string", "pattern": "("}), "collections.a.fields.b"),
-        (json!({"type": "strnig"}), "string"),
-        (json!({"type": "uuid", "references": "nowhere"}), "collections.a.fields.b.references"),
+        (json!({"type": "int", "default": "x"}), "default is \"x\"; it must be an integer"),
+        (json!({"type": "json", "default": {}, "min": 1}), "min says nothing of type json"),
+        (json!({"type": "string", "pattern": "("}), "pattern is not valid: unclosed group"),
+        (json!({"type": "strnig"}), "type is the text 'strnig'"),
+        (json!({"type": "uuid", "references": "nowhere"}), "references is 'nowhere'"),
+        (
+            json!({"type": "uuid", "references": "nowhere.id"}),
+            "references names no collection 'nowhere'; declare it under collections",
+        ),
+        (
+            json!({"type": "uuid", "references": "users.login"}),
+            "references names no field 'login' of 'users'",
+        ),
+        (
+            json!({"type": "string", "references": "users.name"}),
+            "references is 'users.name', whose values are not unique",
+        ),
     ] {
         let project =
             bare_project().config(json!({"collections": {"a": {"fields": {"b": field}}}}));
         let ran = project.run(&["serve", "--port", "0"]).await;
         assert_eq!(ran.code, Some(2), "{field}: {ran:?}");
         assert!(ran.stderr.contains(says), "{field}: {}", ran.stderr);
+        assert!(ran.stderr.contains("collections.a.fields.b."), "{field}: {}", ran.stderr);
+        let place = ran.stderr.split("alyx.yaml:").nth(1).and_then(|rest| rest.split(':').next());
+        assert!(place.is_some_and(|line| line.parse::<u32>().is_ok()), "{field}: {}", ran.stderr);
         assert!(!project.path("alyx.db").exists(), "{field}: the file was made");
     }
 }

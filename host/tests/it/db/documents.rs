@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::harness::RUNTIMES;
 
-use super::{create, delete, exec, get, list, probes, project, uncaught, update};
+use super::{Probe, create, delete, exec, get, list, probes, project, uncaught, update};
 
 const NOBODY: &str = "0190a1b2-0000-7000-8000-000000000001";
 
@@ -108,10 +108,33 @@ async fn d5_raw_sql_gives_ids_and_times_and_moves_updated_at() {
             assert!(moved && after["created_at"] == a["created_at"], "{}: {after}", probe.name);
         }
         assert_eq!(probe.done(get("posts", &b["id"])).await, *b, "{}", probe.name);
+        check_times_and_types(&probe, b).await;
         let nothing = exec("UPDATE posts SET title = NULL WHERE id = ?", json!([b["id"]]));
         let error = probe.refused("VALIDATION_ERROR", nothing).await;
         assert_eq!(error["field"], "title", "{}", probe.name);
     }
+}
+
+/// The host keeps the times and the types, whatever a statement says.
+async fn check_times_and_types(probe: &Probe<'_>, doc: &Value) {
+    let long_ago = "1999-01-01T00:00:00.000Z";
+    let insert = "INSERT INTO posts (title, created_at, updated_at) VALUES ('c', :at, :at)";
+    probe.done(exec(insert, json!({"at": long_ago}))).await;
+    let page = probe.done(list("posts", json!({"filter": {"title": "c"}}))).await;
+    let made = &page["docs"][0];
+    assert!(made["created_at"].as_str() >= doc["created_at"].as_str(), "{}: {made}", probe.name);
+    assert_eq!(made["created_at"], made["updated_at"], "{}", probe.name);
+    let change = "UPDATE posts SET created_at = :at, updated_at = :at WHERE title = 'c'";
+    probe.done(exec(change, json!({"at": long_ago}))).await;
+    let moved = probe.done(get("posts", &made["id"])).await;
+    assert_eq!(moved["created_at"], made["created_at"], "{}", probe.name);
+    assert!(moved["updated_at"].as_str() > made["updated_at"].as_str(), "{}: {moved}", probe.name);
+    for (change, field) in [("published = 7", "published"), ("views = 'many'", "views")] {
+        let change = exec(&format!("UPDATE posts SET {change}"), json!([]));
+        let error = probe.refused("VALIDATION_ERROR", change).await;
+        assert_eq!((&error["field"], &error["rule"]), (&json!(field), &json!("type")), "{error}");
+    }
+    probe.done(exec("DELETE FROM posts WHERE title = 'c'", json!([]))).await;
 }
 
 /// As the guide and the contract write them.
@@ -146,6 +169,7 @@ async fn d10_functions_have_full_rights_on_every_collection() {
         let changed = update("users", &user["id"], json!({"verified": true, "metadata": {"a": 1}}));
         let changed = probe.done(changed).await;
         assert_eq!((&changed["verified"], &changed["metadata"]), (&json!(true), &json!({"a": 1})));
+        assert_eq!(user["email"], "a@example.com", "{}", probe.name);
         let again = create("users", json!({"email": "a@EXAMPLE.com"}));
         assert_eq!(probe.refused("UNIQUE_VIOLATION", again).await["field"], "email");
         probe.done(delete("users", &user["id"])).await;

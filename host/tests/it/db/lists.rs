@@ -75,6 +75,20 @@ async fn d1_bounds_of_a_page_are_told() {
             assert!(error["message"].as_str().unwrap().contains("filters"), "{error}");
         }
         if probe.runtime != Runtime::Go {
+            for (options, code, field) in [
+                (json!({"limit": "5"}), "INVALID_QUERY", "limit"),
+                (json!({"offset": 1.5}), "INVALID_QUERY", "offset"),
+                (json!({"fields": [1]}), "INVALID_QUERY", "fields"),
+                (json!({"filter": ["title"]}), "INVALID_FILTER", "filter"),
+            ] {
+                let error = probe.refused(code, list("posts", options.clone())).await;
+                let says = error["message"].as_str().unwrap();
+                assert!(
+                    says.contains(&format!("{field} must be")),
+                    "{}: {options}: {says}",
+                    probe.name
+                );
+            }
             // In Go 0 is what an option is that was not given.
             filled(&probe, 3).await;
             let nothing = probe.done(list("posts", json!({"limit": 0}))).await;

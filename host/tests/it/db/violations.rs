@@ -14,12 +14,18 @@ async fn d6_violations_of_a_field_are_validation_errors_with_the_field() {
         (json!({"title": null}), "title", "title is required"),
         (json!({"title": "t".repeat(201)}), "title", "title must have at most 200 characters"),
         (json!({"title": 5}), "title", "title must be"),
-        (json!({"title": "T", "titel": "T"}), "titel", "did you mean 'title'?"),
+        (json!({"title": "T", "titel": "T"}), "titel", "'posts' has no field 'titel'"),
         (json!({"title": "T", "views": -1}), "views", "views must be at least 0"),
         (json!({"title": "T", "published": 1}), "published", "published must be"),
         (json!({"title": "T", "day": "today"}), "day", "day must be"),
         (json!({"title": "T", "status": "gone"}), "status", "status must be one of draft, live"),
-        (json!({"title": "T", "mail": "me"}), "mail", "mail must be an email address"),
+        (json!({"title": "T", "mail": "me"}), "mail", "mail must be a valid email address"),
+        (json!({"title": "T", "mail": "a..b@c.de"}), "mail", "mail must be a valid email address"),
+        (
+            json!({"title": "T", "author_id": "0190a1b2000070008000000000000001"}),
+            "author_id",
+            "author_id must be a uuid",
+        ),
         (json!({"title": "T", "author_id": "u1"}), "author_id", "author_id must be"),
         (json!({"title": "T", "id": "mine"}), "id", "id must be"),
     ];
@@ -93,7 +99,8 @@ async fn d6_an_unknown_collection_is_told_the_known_ones() {
             let has = |name: &str| known.iter().any(|one| one == name);
             assert!(has("notes") && has("posts") && has("users"), "{}: {error}", probe.name);
             let message = error["message"].as_str().unwrap();
-            assert_eq!(message, "no collection 'postss'; did you mean 'posts'?", "{}", probe.name);
+            assert_eq!(message, "no collection 'postss'", "{}", probe.name);
+            assert_eq!(error["did_you_mean"], "posts", "{}: {error}", probe.name);
         }
     }
 }
@@ -135,7 +142,15 @@ async fn d6_an_error_that_nobody_catches_keeps_its_code_and_status() {
                 assert_eq!(expected.get(member), Some(value), "{}: {call}: {member}", probe.name);
             }
         }
-        let answer = host.call(probe.name, uncaught(get("nonsense", &json!("x")))).await;
-        answer.error(404, "COLLECTION_NOT_FOUND");
+        // What there is the function may know, and whoever calls it not.
+        let answer = host.call(probe.name, uncaught(get("postss", &json!("x")))).await;
+        let expected = json!({"code": "COLLECTION_NOT_FOUND", "message": "no collection 'postss'",
+                              "collection": "postss"});
+        assert_eq!(answer.error(404, "COLLECTION_NOT_FOUND"), expected, "{}", probe.name);
+        let answer = host.call(probe.name, uncaught(create("posts", json!({"titel": "T"})))).await;
+        let expected = json!({"code": "VALIDATION_ERROR",
+                              "message": "'posts' has no field 'titel'",
+                              "collection": "posts", "field": "titel"});
+        assert_eq!(answer.error(400, "VALIDATION_ERROR"), expected, "{}", probe.name);
     }
 }
