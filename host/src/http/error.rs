@@ -191,6 +191,11 @@ fn refused(reason: &Refusal, function: &str, verbose: bool) -> ApiError {
         Refusal::Exhausted { .. } | Refusal::StillLoading { .. } | Refusal::QueueFull => {
             ApiError::new(503, "POOL_EXHAUSTED", message).retry_after(1)
         }
+        Refusal::Overloaded { wait, patience } => {
+            // By then, enough of the queue will be gone.
+            let over = wait.saturating_sub(*patience).as_secs();
+            ApiError::new(503, "POOL_EXHAUSTED", message).retry_after(over.clamp(1, 60))
+        }
         Refusal::CrashLoop { retry_after } => ApiError::new(503, "FUNCTION_CRASH_LOOP", message)
             .retry_after(retry_after.as_secs() + 1),
         Refusal::Start(_) => {

@@ -81,8 +81,13 @@ pub enum Refusal {
     Exhausted { runtime: String, waited: Duration, max: usize },
     #[error("the function is still being built or loaded after {waited:?}; try again")]
     StillLoading { waited: Duration },
-    #[error("too many calls of this function are waiting")]
+    #[error("too many calls of this function are waiting; raise functions.pool.max_instances")]
     QueueFull,
+    /// It would have waited in vain.
+    #[error(
+        "so many calls of this function are waiting that this one would wait for {wait:.1?}, longer than it may ({patience:.1?}); raise functions.pool.max_instances"
+    )]
+    Overloaded { wait: Duration, patience: Duration },
     #[error(
         "the function has crashed five times within a minute; it is tried again in {retry_after:?}"
     )]

@@ -60,7 +60,7 @@ impl Lease {
         let overlap =
             |(from, to): (Instant, Instant)| to.min(now).saturating_duration_since(from.max(asked));
         let cold = overlap(self.worker.started);
-        let load = self.worker.loaded.get().copied().map_or(Duration::ZERO, overlap);
+        let load = self.worker.loaded.lock().map_or(Duration::ZERO, overlap);
         Waited {
             queue: now.saturating_duration_since(asked).saturating_sub(cold + load),
             cold,

@@ -4,13 +4,21 @@
 //! actor's mailbox), and takes the actions that come out. Knows nothing of HTTP or
 //! files; the database is only passed on.
 
+pub mod checkout;
 pub mod lease;
 pub mod start;
 pub mod load;
+pub mod clock;
 pub mod state;
+pub mod queue;
+pub mod lives;
+pub mod health;
 pub mod balance;
-pub mod slot;
+pub mod sharing;
 pub mod replace;
+pub mod slot;
+pub mod rules;
+pub mod pace;
 pub mod error;
 pub mod worker;
 pub mod circuit;
@@ -18,7 +26,7 @@ pub mod schemas;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 use std::time::{Duration, Instant as StdInstant};
 
 use alyx_protocol::Limits;
@@ -30,10 +38,11 @@ use tokio_util::task::TaskTracker;
 use crate::db::Store;
 use crate::invocation::Invocation;
 use crate::metrics::PoolMetrics;
-use crate::pool::error::Refusal;
+use crate::pool::error::{KillReason, Refusal};
 use crate::pool::lease::{Lease, Waited};
+use crate::pool::rules::Rules;
 use crate::pool::schemas::Schemas;
-use crate::pool::slot::{Action, Census, Key, Rules};
+use crate::pool::slot::{Action, Census};
 use crate::pool::state::State;
 use crate::pool::worker::Worker;
 use crate::registry::function::Function;
@@ -41,9 +50,6 @@ use crate::runtime::Runtime;
 use crate::sandbox::Launch;
 use crate::schema::FunctionSchema;
 
-/// How often a pool looks at the clock: while calls wait, and else.
-const TICK_WAITING: Duration = Duration::from_millis(5);
-const TICK: Duration = Duration::from_millis(250);
 /// How long a worker that is asked to leave may take.
 const RETIRE_GRACE: Duration = Duration::from_secs(1);
 
@@ -57,9 +63,6 @@ pub struct Shared {
     pub directory: PathBuf,
     /// What workers of every runtime read: functions and their dependencies.
     pub readable: Vec<PathBuf>,
-    /// Bytes and processors of a worker.
-    pub memory: u64,
-    pub cpu: f64,
     pub limits: Limits,
     /// What workers are served from.
     pub store: Store,
@@ -166,7 +169,7 @@ impl RuntimePool {
             nudge: Notify::new(),
             live: Mutex::default(),
         });
-        tokio::spawn(keep_time(Arc::downgrade(&pool)));
+        tokio::spawn(clock::keep_time(Arc::downgrade(&pool)));
         pool
     }
 
@@ -194,57 +197,13 @@ impl RuntimePool {
         self.state.lock().census()
     }
 
-    /// A worker for one call of `function`, waiting for one if need be.
-    ///
-    /// # Errors
-    /// [`Refusal`].
-    pub async fn checkout(
-        self: &Arc<Self>,
-        function: &Arc<Function>,
-        deadline: Instant,
-    ) -> Result<(Lease, Waited), Refusal> {
-        let key = &function.revision;
-        let ready = self.state.lock().try_acquire(key, StdInstant::now());
-        if let Some(worker) = ready {
-            return Ok((Lease { pool: self.clone(), worker }, Waited::default()));
-        }
-        let asked = Instant::now();
-        let (waiter, granted) = oneshot::channel();
-        let ticket = self.act(|state, now| {
-            let (ticket, actions) = state.acquire(key, function, function.concurrency, waiter, now);
-            self.nudge.notify_one();
-            (ticket, actions)
-        })?;
-        let patience = deadline.min(asked + self.shared.queue_timeout);
-        // A caller who leaves gives up the place in line; so does one whose time is over.
-        let mut place = Place { pool: self, key, ticket: Some(ticket) };
-        let lease = match timeout_at(patience, granted).await {
-            Ok(granted) => {
-                place.ticket = None;
-                granted.unwrap_or(Err(Refusal::Stopping))?
-            }
-            Err(_) if patience == deadline => return Err(Refusal::Deadline),
-            Err(_) => return Err(self.over_time(key, asked.elapsed())),
-        };
-        let waited = lease.waited(asked);
-        Ok((lease, waited))
-    }
-
-    pub(crate) fn over_time(&self, key: &Key, waited: Duration) -> Refusal {
-        if self.state.lock().is_loading(key) {
-            return Refusal::StillLoading { waited };
-        }
-        let (runtime, max) = (self.runtime.name.clone(), self.rules.max_instances);
-        Refusal::Exhausted { runtime, waited, max }
-    }
-
     pub(crate) fn release(self: &Arc<Self>, number: u64) {
         let actions = self.state.lock().release(number, StdInstant::now());
         self.take(actions);
     }
 
-    pub(crate) fn suspend(&self, number: u64, suspended: bool) {
-        self.state.lock().suspend(number, suspended);
+    pub(crate) fn suspend(self: &Arc<Self>, number: u64, suspended: bool) {
+        self.act(|state, now| state.suspend(number, suspended, now));
     }
 
     /// Changes the state and takes the actions that follow.
@@ -261,8 +220,8 @@ impl RuntimePool {
     fn take(self: &Arc<Self>, actions: Vec<PoolAction>) {
         for action in actions {
             match action {
-                Action::Start(number) => {
-                    self.tasks.spawn(start::run(self.clone(), number));
+                Action::Start(number, class) => {
+                    self.tasks.spawn(start::run(self.clone(), number, class));
                 }
                 Action::Load(number, worker, function) => {
                     self.tasks.spawn(load::run(self.clone(), number, worker, function));
@@ -270,6 +229,11 @@ impl RuntimePool {
                 Action::Retire(worker) => {
                     self.tasks.spawn(async move { worker.retire("idle", RETIRE_GRACE).await });
                 }
+                Action::Ping(number, worker) => {
+                    // Not one of the tasks that a stop waits for.
+                    tokio::spawn(clock::ping(self.clone(), number, worker));
+                }
+                Action::Kill(worker) => worker.kill(KillReason::Silent),
                 Action::Grant(waiter, worker) => {
                     // A caller who has left drops the lease, which gives the credit back.
                     let _caller_left = waiter.send(Ok(Lease { pool: self.clone(), worker }));
@@ -289,15 +253,15 @@ impl RuntimePool {
         self.live.lock().remove(&worker.number);
     }
 
-    fn kill_all(&self) {
-        for worker in self.live.lock().values() {
-            worker.kill(error::KillReason::Retired);
-        }
+    /// The workers that have said hello and have not ended.
+    pub(crate) fn live(&self) -> Vec<Arc<Worker>> {
+        self.live.lock().values().cloned().collect()
     }
 
-    /// Idle workers, for the heartbeat.
-    pub(crate) fn is_idle(&self, number: u64) -> bool {
-        self.state.lock().is_idle(number)
+    fn kill_all(&self) {
+        for worker in self.live.lock().values() {
+            worker.kill(KillReason::Retired);
+        }
     }
 }
 
@@ -321,35 +285,5 @@ impl<V> Outcome for (V, Vec<PoolAction>) {
     type Value = V;
     fn split(self) -> (V, Vec<PoolAction>) {
         self
-    }
-}
-
-/// A place in the line of a function.
-struct Place<'a> {
-    pool: &'a Arc<RuntimePool>,
-    key: &'a Key,
-    ticket: Option<u64>,
-}
-
-impl Drop for Place<'_> {
-    fn drop(&mut self) {
-        if let Some(ticket) = self.ticket {
-            self.pool.state.lock().abandon(self.key, ticket);
-        }
-    }
-}
-
-/// Tells the state that time passes, for as long as the pool exists.
-async fn keep_time(pool: Weak<RuntimePool>) {
-    while let Some(pool) = pool.upgrade() {
-        pool.act(|state, now| state.tick(now));
-        let census = pool.census();
-        pool.metrics.set(&census.by_state(), census.queued);
-        if census.queued == 0 {
-            // The first call that has to wait ends the pause.
-            let _nudged = tokio::time::timeout(TICK, pool.nudge.notified()).await;
-        }
-        drop(pool);
-        tokio::time::sleep(TICK_WAITING).await;
     }
 }

@@ -12,7 +12,7 @@ use tokio::time::Instant as TokioInstant;
 use crate::pool::RuntimePool;
 use crate::pool::error::{Fault, Refusal};
 use crate::pool::load;
-use crate::pool::slot::{Key, Phase};
+use crate::pool::rules::Key;
 use crate::pool::state::{Actions, State};
 use crate::registry::function::Function;
 
@@ -27,15 +27,14 @@ impl<W: Clone, F: Clone, T> State<W, F, T> {
     pub(crate) fn replaced(&mut self, key: &Key, now: Instant) -> Actions<W, F, T> {
         let mut actions = Vec::new();
         self.refuse_waiting(key, &Refusal::Replaced, &mut actions);
-        let mut numbers: Vec<u64> = self.workers.keys().copied().collect();
-        numbers.sort_unstable();
-        for number in numbers {
-            match self.workers.get(&number).map(|slot| &slot.phase) {
-                Some(Phase::Serving(served)) if served == key => actions.extend(self.spent(number)),
-                Some(Phase::Loading(loading)) if loading == key => {
-                    actions.extend(self.retire(number));
-                }
-                _ => {}
+        for number in self.numbers() {
+            let Some(slot) = self.workers.get(&number) else { continue };
+            let (loads, serves) = (slot.loading.as_ref() == Some(key), slot.serves(key));
+            if loads && slot.held.len() == 1 {
+                actions.extend(self.retire(number));
+            } else if loads || serves {
+                // What it has taken in of the old code would be found by what it takes in next.
+                actions.extend(self.spend(number));
             }
         }
         self.routes.remove(key);
@@ -80,6 +79,10 @@ impl<W: Clone, F: Clone, T> State<W, F, T> {
         let fault = fault.and_then(|route| route.load_fault.clone());
         if let Some((fault, _)) = fault.filter(|(_, until)| now < *until) {
             self.refuse_waiting(key, &Refusal::Load(fault), actions);
+            if self.is_frozen(key, now) {
+                // The next call may find the code mended.
+                self.routes.remove(key);
+            }
         }
     }
 

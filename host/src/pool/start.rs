@@ -12,6 +12,7 @@ use tokio::time::Instant;
 
 use crate::pool::RuntimePool;
 use crate::pool::error::{Death, Fault, KillReason};
+use crate::pool::rules::Class;
 use crate::pool::worker::{Tail, Worker, log_output};
 use crate::rpc::listener::{Greeted, WorkerSocket};
 use crate::rpc::peer::{Peer, PeerClosed};
@@ -20,9 +21,6 @@ use crate::syscalls::{self, Note, Syscalls};
 
 /// From the launch to the hello.
 const START_PATIENCE: Duration = Duration::from_secs(10);
-/// Idle workers are pinged this often and may take this long to answer.
-const PING_INTERVAL: Duration = Duration::from_secs(5);
-const PING_PATIENCE: Duration = Duration::from_secs(15);
 
 struct Started {
     worker: Arc<Worker>,
@@ -33,8 +31,8 @@ struct Started {
 }
 
 /// The whole life of worker `number`.
-pub(crate) async fn run(pool: Arc<RuntimePool>, number: u64) {
-    let Started { worker, closed, output, tail, credit } = match start(&pool, number).await {
+pub(crate) async fn run(pool: Arc<RuntimePool>, number: u64, class: Class) {
+    let Started { worker, closed, output, tail, credit } = match start(&pool, number, class).await {
         Ok(started) => started,
         Err(why) => {
             let runtime = &pool.runtime.name;
@@ -47,20 +45,17 @@ pub(crate) async fn run(pool: Arc<RuntimePool>, number: u64) {
     pool.enter(&worker);
     pool.metrics.started();
     pool.act(|state, now| state.started(number, worker.clone(), credit, now));
-    let death = tokio::select! {
-        death = worker.watch(closed, output) => death,
-        never = heartbeat(&pool, &worker) => match never {},
-    };
+    let death = worker.watch(closed, output).await;
     report(&pool, &worker, &death, &tail);
     pool.leave(&worker);
     let crash = death.killed.is_none().then(|| Arc::new(Fault::of_death(&death)));
     pool.act(|state, now| state.died(number, crash.as_ref(), now));
 }
 
-async fn start(pool: &Arc<RuntimePool>, number: u64) -> Result<Started, String> {
+async fn start(pool: &Arc<RuntimePool>, number: u64, class: Class) -> Result<Started, String> {
     let began = Instant::now();
     let name: Arc<str> = format!("{}-{number}", pool.runtime.name).into();
-    let (memory, cpu) = (pool.shared.memory, pool.shared.cpu);
+    let (memory, cpu) = (class.memory, class.cpu());
     let command = pool.runtime.shim_command(memory).await.map_err(|e| e.to_string())?;
     let socket = pool.shared.sockets.join(format!("{:.8}-{number}", pool.runtime.name));
     let socket = WorkerSocket::bind(socket, token()?).map_err(|e| e.to_string())?;
@@ -96,15 +91,12 @@ async fn start(pool: &Arc<RuntimePool>, number: u64) -> Result<Started, String> 
         Syscalls::new(name.clone(), pool.shared.store.clone(), pool.metrics.clone(), move |note| {
             let Some(pool) = weak.upgrade() else { return };
             match note {
-                Note::Concurrency(max) => pool.act(|state, _| {
-                    state.credit(number, max);
-                    Vec::new()
-                }),
-                Note::Goaway => pool.act(|state, _| state.spent(number)),
+                Note::Concurrency(max) => pool.act(|state, now| state.credit(number, max, now)),
+                Note::Goaway => pool.act(|state, now| state.spent(number, now)),
             }
         });
     let (peer, closed) = Peer::start(stream.into_split(), agreed, syscalls);
-    let worker = Arc::new(Worker::new(name, number, peer, handle, began));
+    let worker = Arc::new(Worker::new(name, number, peer, (handle, class), began));
     let credit = hello.concurrency.max.clamp(1, CONCURRENCY_CAP);
     Ok(Started { worker, closed, output, tail, credit })
 }
@@ -114,19 +106,6 @@ fn token() -> Result<String, String> {
     let mut bytes = [0; 16];
     getrandom::fill(&mut bytes).map_err(|e| format!("no randomness: {e}"))?;
     Ok(hex::encode(bytes))
-}
-
-/// Pings the worker while it is idle; a busy one is bounded by its calls' deadlines alone.
-async fn heartbeat(pool: &Arc<RuntimePool>, worker: &Worker) -> std::convert::Infallible {
-    loop {
-        tokio::time::sleep(PING_INTERVAL).await;
-        if pool.is_idle(worker.number)
-            && !worker.ping(PING_PATIENCE).await
-            && pool.is_idle(worker.number)
-        {
-            worker.kill(KillReason::Silent);
-        }
-    }
 }
 
 fn report(pool: &RuntimePool, worker: &Worker, death: &Death, tail: &Tail) {

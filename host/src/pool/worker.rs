@@ -16,6 +16,7 @@ use tokio::time::Instant;
 
 use crate::invocation::Invocation;
 use crate::pool::error::{Death, Fault, KillReason, without_root};
+use crate::pool::rules::Class;
 use crate::registry::function::Function;
 use crate::rpc::peer::{Peer, PeerClosed};
 use crate::rpc::pending::Answer;
@@ -37,13 +38,15 @@ pub struct Worker {
     pub name: Arc<str>,
     pub(crate) number: u64,
     pub(crate) peer: Peer<Context>,
+    /// What it may use.
+    pub(crate) class: Class,
     sandbox: SandboxHandle,
     killed: OnceLock<KillReason>,
     asked_to_leave: OnceLock<()>,
     death: watch::Sender<Option<Death>>,
     /// When its start and its load began and ended: what a waiting call waited for.
     pub(crate) started: (Instant, Instant),
-    pub(crate) loaded: OnceLock<(Instant, Instant)>,
+    pub(crate) loaded: Mutex<Option<(Instant, Instant)>>,
 }
 
 impl Worker {
@@ -51,19 +54,20 @@ impl Worker {
         name: Arc<str>,
         number: u64,
         peer: Peer<Context>,
-        sandbox: SandboxHandle,
+        (sandbox, class): (SandboxHandle, Class),
         began: Instant,
     ) -> Self {
         Worker {
             name,
             number,
             peer,
+            class,
             sandbox,
             killed: OnceLock::new(),
             asked_to_leave: OnceLock::new(),
             death: watch::Sender::new(None),
             started: (began, Instant::now()),
-            loaded: OnceLock::new(),
+            loaded: Mutex::default(),
         }
     }
 
@@ -71,6 +75,11 @@ impl Worker {
     pub(crate) fn kill(&self, reason: KillReason) {
         let _first_reason_counts = self.killed.set(reason);
         self.sandbox.kill();
+    }
+
+    /// Bytes that its processes use, where somebody counts them.
+    pub(crate) fn memory(&self) -> Option<u64> {
+        self.sandbox.memory()
     }
 
     /// How the worker ended; waits for a moment, since a connection ends before its process.
@@ -128,7 +137,7 @@ impl Worker {
             Some(Err(error)) => Err(load_fault(&error, function)),
             None => Err(self.lost_while_loading(patience).await),
         };
-        let _loaded_before = self.loaded.set((began, Instant::now()));
+        *self.loaded.lock() = Some((began, Instant::now()));
         result
     }
 

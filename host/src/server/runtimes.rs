@@ -14,7 +14,7 @@ use crate::config::model::{Network, PoolConfig, SandboxMode};
 use crate::db::Store;
 use crate::metrics::Metrics;
 use crate::pool::error::Refusal;
-use crate::pool::slot::Rules;
+use crate::pool::rules::{Class, Rules};
 use crate::pool::{Pool, RuntimePool, Shared};
 use crate::registry::Registry;
 use crate::registry::function::Function;
@@ -60,7 +60,7 @@ pub(crate) async fn pool(
                 if is_used {
                     tracing::info!("runtime '{name}' {} runs as local processes", runtime.version);
                 }
-                let rules = rules(&config.functions.pool);
+                let rules = rules(&config.functions.pool, &runtime);
                 let runtime = RuntimePool::new(runtime, shared.clone(), rules, metrics.pool(name));
                 if is_used && matches!(mode, Mode::Serve | Mode::Dev) {
                     let mine = |f: &&Arc<Function>| f.runtime == name && f.problem.is_none();
@@ -135,8 +135,6 @@ async fn shared(config: &Config, run_dir: &RunDir, store: &Store) -> Result<Shar
         sockets: run_dir.sockets(),
         directory: directory.cloned().unwrap_or_else(|| PathBuf::from("/")),
         readable: vec![config.functions.path.clone(), config.folder.join(".alyx/deps")],
-        memory: config.functions.pool.memory_limit,
-        cpu: config.functions.pool.cpu_limit,
         limits: Limits::default(),
         store: store.clone(),
         schemas: Arc::default(),
@@ -169,12 +167,16 @@ async fn confinement(config: &Config, run_dir: &RunDir) -> Result<Confinement, S
     Ok(chosen)
 }
 
-fn rules(pool: &PoolConfig) -> Rules {
+fn rules(pool: &PoolConfig, runtime: &Runtime) -> Rules {
     Rules {
         min_warm: pool.min_warm,
         max_instances: pool.max_instances,
         idle_timeout: pool.idle_timeout,
         credit: pool.concurrency.unwrap_or(FIRST_CREDIT),
+        class: Class::new(pool.memory_limit, pool.cpu_limit),
+        // A worker of a compiled language is the program of one function.
+        shares: !runtime.builds(),
+        ..Rules::default()
     }
 }
 

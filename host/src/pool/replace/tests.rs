@@ -1,7 +1,9 @@
 //! Revisions that follow each other, event by event.
 
 use super::*;
-use crate::pool::slot::{Action, Rules};
+use crate::pool::rules::Asking;
+use crate::pool::rules::{Class, Rules, Terms};
+use crate::pool::slot::Action;
 
 type Calls = State<u64, &'static str, &'static str>;
 
@@ -18,8 +20,7 @@ fn key(revision: &str) -> Key {
 impl Pool {
     /// Room for two workers, none kept blank.
     fn new() -> Pool {
-        let idle_timeout = Duration::from_secs(60);
-        let rules = Rules { min_warm: 0, max_instances: 2, idle_timeout, credit: 1 };
+        let rules = Rules { max_instances: 2, shares: false, ..Rules::default() };
         let now = Instant::now();
         Pool { state: State::new(rules, now), now, told: Vec::new() }
     }
@@ -28,13 +29,15 @@ impl Pool {
     fn take(&mut self, actions: Vec<Action<u64, &'static str, &'static str>>) -> &mut Pool {
         for action in actions {
             self.told.push(match action {
-                Action::Start(number) => {
+                Action::Start(number, _) => {
                     let actions = self.state.started(number, number, 1, self.now);
                     self.take(actions);
                     continue;
                 }
                 Action::Load(number, _, function) => format!("load {function} in {number}"),
                 Action::Retire(number) => format!("retire {number}"),
+                Action::Ping(..) => continue,
+                Action::Kill(number) => format!("kill {number}"),
                 Action::Grant(call, number) => format!("{call} to {number}"),
                 Action::Refuse(call, Refusal::Load(_)) => format!("{call} does not load"),
                 Action::Refuse(call, refusal) => format!("{call}: {refusal:?}"),
@@ -44,7 +47,11 @@ impl Pool {
     }
 
     fn call(&mut self, call: &'static str, function: &'static str) -> &mut Pool {
-        let (place, actions) = self.state.acquire(&key(function), &function, None, call, self.now);
+        let name = function.into();
+        let terms = Terms { name, concurrency: None, class: Class::default(), strict: false };
+        let (key, patience) = (key(function), Duration::from_secs(10));
+        let asking = Asking { key: &key, function: &function, terms, call, patience };
+        let (place, actions) = self.state.acquire(asking, self.now);
         if let Err(refusal) = place {
             let what =
                 if let Refusal::Load(_) = refusal { "Load".into() } else { format!("{refusal:?}") };

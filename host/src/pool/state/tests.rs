@@ -1,222 +1,228 @@
 //! The state machine driven by chance: whatever happens in whatever order, its promises hold.
+//! And by hand, where one promise is to be seen alone.
 
-use std::collections::{HashMap, HashSet};
+mod scenes;
+mod world;
 
 use super::*;
+use crate::pool::error::{Fault, KILLED};
+use world::{Machine, PATIENCE, Worker, World, rules};
 
-const WORKERS: usize = 4;
-const FUNCTIONS: usize = 6;
-
-/// What the outside world knows: which workers it runs and which calls it has not been told of.
-struct World {
-    state: State<u64, usize, u64>,
-    now: Instant,
-    seed: u64,
-    starting: Vec<u64>,
-    loading: Vec<(u64, usize)>,
-    alive: HashSet<u64>,
-    leaving: Vec<u64>,
-    serves: HashMap<u64, usize>,
-    waiting: HashMap<u64, (usize, u64)>,
-    running: Vec<(u64, u64)>,
-    last_call: u64,
-    answered: HashSet<u64>,
-}
-
-fn key(function: usize) -> Key {
-    format!("revision-{function}").into()
-}
+/// Events of one history, and histories: 120,000 events in each run.
+const STEPS: usize = 2_000;
+const HISTORIES: u64 = 60;
+const FUNCTIONS: usize = 8;
 
 impl World {
-    fn new(seed: u64) -> Self {
-        let now = Instant::now();
+    fn by_chance(seed: u64) -> World {
+        let mut dice = World::new(Rules::default(), 1, seed);
+        let max_instances = 1 + dice.chance(6);
+        let min_warm = dice.chance(4).min(max_instances);
         let rules = Rules {
-            min_warm: 1,
-            max_instances: WORKERS,
-            idle_timeout: Duration::from_secs(60),
-            credit: 3,
+            shares: dice.chance(3) > 0,
+            max_calls: 20,
+            max_age: Duration::from_secs(40),
+            idle_timeout: Duration::from_secs(5),
+            ..rules(min_warm, max_instances)
         };
-        World {
-            state: State::new(rules, now),
-            now,
-            seed,
-            starting: Vec::new(),
-            loading: Vec::new(),
-            alive: HashSet::new(),
-            leaving: Vec::new(),
-            serves: HashMap::new(),
-            waiting: HashMap::new(),
-            running: Vec::new(),
-            last_call: 0,
-            answered: HashSet::new(),
-        }
+        World::new(rules, FUNCTIONS, dice.seed)
     }
 
-    /// xorshift: repeatable from the seed that a failure names.
-    fn chance(&mut self, below: usize) -> usize {
-        self.seed ^= self.seed << 13;
-        self.seed ^= self.seed >> 7;
-        self.seed ^= self.seed << 17;
-        (self.seed % below as u64) as usize
-    }
-
-    fn take(&mut self, actions: Vec<Action<u64, usize, u64>>) {
-        for action in actions {
-            match action {
-                Action::Start(number) => {
-                    assert!(self.alive.insert(number), "a number is used once");
-                    self.starting.push(number);
-                }
-                Action::Load(number, worker, function) => {
-                    assert_eq!(number, worker);
-                    assert!(
-                        self.serves.insert(number, function).is_none(),
-                        "one function a worker"
-                    );
-                    self.loading.push((number, function));
-                }
-                Action::Retire(worker) => self.leaving.push(worker),
-                Action::Grant(call, worker) => {
-                    let (function, _) = self.waiting.remove(&call).expect("granted once");
-                    self.run(call, worker, function);
-                }
-                Action::Refuse(call, _) => {
-                    self.waiting.remove(&call).expect("refused once");
-                    assert!(self.answered.insert(call));
-                }
-            }
-        }
-        assert!(self.alive.len() <= WORKERS, "never over max_instances");
-    }
-
-    fn run(&mut self, call: u64, worker: u64, function: usize) {
-        assert_eq!(self.serves.get(&worker), Some(&function), "the right function");
-        assert!(!self.leaving.contains(&worker), "no call for one who leaves");
-        self.running.push((call, worker));
-        let load = self.running.iter().filter(|(_, w)| *w == worker).count();
-        assert!(load <= 3, "credit is never exceeded");
-    }
-
+    /// One thing happens.
     fn step(&mut self) {
-        let passed = Duration::from_millis(self.chance(40) as u64);
-        self.now += passed;
-        let now = self.now;
-        let actions = match self.chance(12) {
-            0..=3 => return self.call(),
-            4..=6 if !self.running.is_empty() => {
-                let at = self.chance(self.running.len());
-                let (call, worker) = self.running.swap_remove(at);
-                assert!(self.answered.insert(call), "answered once");
-                self.state.release(worker, now)
+        let long = self.chance(50) == 0;
+        let passed = self.chance(if long { 3_000 } else { 40 });
+        self.now += Duration::from_millis(passed as u64);
+        self.give_up();
+        match self.chance(24) {
+            0..=6 => {
+                let name = self.chance(FUNCTIONS);
+                (0..=self.chance(4)).for_each(|_| self.call(name));
             }
-            7 if !self.starting.is_empty() => {
-                let at = self.chance(self.starting.len());
-                let number = self.starting.swap_remove(at);
-                if self.chance(5) == 0 {
-                    self.alive.remove(&number);
-                    self.state.start_failed(number, &"no luck".into(), now)
-                } else {
-                    self.state.started(number, number, 3, now)
-                }
-            }
-            8 if !self.loading.is_empty() => {
-                let at = self.chance(self.loading.len());
-                let (number, _) = self.loading.swap_remove(at);
-                if self.chance(6) == 0 {
-                    let fault = Arc::new(Fault::default());
-                    self.state.load_failed(number, fault, now)
-                } else {
-                    self.state.loaded(number, now)
-                }
-            }
-            9 => return self.end_one(),
-            10 if !self.waiting.is_empty() => {
-                let calls: Vec<u64> = self.waiting.keys().copied().collect();
-                let at = self.chance(calls.len());
-                let call = calls[at];
-                let (function, ticket) = self.waiting.remove(&call).expect("it is there");
-                assert!(self.answered.insert(call));
-                self.state.abandon(&key(function), ticket);
-                Vec::new()
-            }
-            _ => self.state.tick(now),
-        };
-        self.take(actions);
+            7..=11 => self.a_call_ends(),
+            12 => self.a_call_is_cancelled(),
+            13..=14 => self.a_worker_starts(),
+            15..=16 => self.a_load_ends(),
+            17 => self.a_worker_dies(),
+            18 => self.a_worker_has_news(),
+            19 => self.a_ping_is_answered(),
+            20 => self.somebody_leaves_the_queue(),
+            21 => self.a_function_changes(),
+            22 => self.something_comes_too_late(),
+            _ => self.event(Machine::tick),
+        }
+        self.check();
     }
 
-    fn call(&mut self) {
-        let function = self.chance(FUNCTIONS);
-        self.last_call += 1;
-        let call = self.last_call;
-        if let Some(worker) = self.state.try_acquire(&key(function), self.now) {
-            return self.run(call, worker, function);
-        }
-        let ticket = self.state.last_ticket + 1;
-        self.waiting.insert(call, (function, ticket));
-        let (outcome, actions) =
-            self.state.acquire(&key(function), &function, None, call, self.now);
-        if outcome.is_err() {
-            self.waiting.remove(&call);
-            assert!(self.answered.insert(call));
-        }
-        self.take(actions);
+    /// Who has waited as long as it may is told so, and who has run over its grace is killed.
+    fn give_up(&mut self) {
+        let over = |since: Instant| self.now.saturating_duration_since(since) >= PATIENCE;
+        let late: Vec<u64> =
+            self.waiting.iter().filter(|(_, w)| over(w.since)).map(|(call, _)| *call).collect();
+        late.into_iter().for_each(|call| self.abandon(call));
     }
 
-    /// A worker ends: one that was asked to, or any other by a crash.
-    fn end_one(&mut self) {
-        let (number, crashed) = match self.leaving.pop() {
-            Some(number) => (number, false),
-            None => {
-                let known: Vec<u64> =
-                    self.alive.iter().filter(|n| !self.starting.contains(n)).copied().collect();
-                if known.is_empty() || self.chance(4) > 0 {
-                    return;
-                }
-                let at = self.chance(known.len());
-                (known[at], true)
-            }
-        };
-        self.alive.remove(&number);
-        self.serves.remove(&number);
-        self.loading.retain(|(n, _)| *n != number);
-        self.leaving.retain(|n| *n != number);
-        let (lost, kept): (Vec<_>, Vec<_>) =
-            self.running.drain(..).partition(|(_, w)| *w == number);
-        self.running = kept;
-        let fault = crashed.then(|| Arc::new(Fault::default()));
-        let actions = self.state.died(number, fault.as_ref(), self.now);
-        self.take(actions);
-        for (call, worker) in lost {
-            assert!(self.answered.insert(call));
-            let actions = self.state.release(worker, self.now);
-            self.take(actions);
+    fn a_call_ends(&mut self) {
+        let Some(number) = self.any(|w| !w.calls.is_empty() && !w.hangs) else { return };
+        let at = self.chance(self.workers[&number].calls.len());
+        self.finish(number, at);
+    }
+
+    fn a_call_is_cancelled(&mut self) {
+        let Some(number) = self.any(|w| !w.calls.is_empty()) else { return };
+        let at = self.chance(self.workers[&number].calls.len());
+        self.cancel(number, at);
+        // Some do not stop, and are ended for it.
+        if self.chance(3) == 0 {
+            self.end(number, None);
         }
+    }
+
+    fn a_worker_starts(&mut self) {
+        let Some(number) = self.any(|w| !w.started) else { return };
+        if self.chance(6) == 0 {
+            self.workers.remove(&number);
+            return self.event(|state, now| state.start_failed(number, &"no luck".into(), now));
+        }
+        let worker = self.workers.get_mut(&number).expect("found above");
+        (worker.started, worker.offered) = (true, 3);
+        self.event(|state, now| state.started(number, number, 3, now));
+    }
+
+    fn a_load_ends(&mut self) {
+        let Some(number) = self.any(|w| w.loading.is_some() && !w.hangs) else { return };
+        let failed = self.chance(6) == 0;
+        let kind = if self.chance(3) == 0 { "unsupported" } else { "syntax" };
+        let worker = self.workers.get_mut(&number).expect("found above");
+        let function = worker.loading.take().expect("found above");
+        if failed {
+            let fault = Arc::new(Fault { kind: kind.into(), ..Default::default() });
+            return self.event(|state, now| state.load_failed(number, fault, now));
+        }
+        worker.loaded.insert(function);
+        self.event(|state, now| state.loaded(number, now));
+    }
+
+    fn a_load_is_done(&mut self) {
+        let Some(number) = self.any(|w| w.loading.is_some()) else { return };
+        let worker = self.workers.get_mut(&number).expect("found above");
+        let function = worker.loading.take().expect("found above");
+        worker.loaded.insert(function);
+        self.event(|state, now| state.loaded(number, now));
+    }
+
+    fn a_worker_dies(&mut self) {
+        if let Some(number) = self.any(|w| w.leaving) {
+            return self.end(number, None);
+        }
+        if self.chance(3) == 0
+            && let Some(number) = self.any(|w| w.started)
+        {
+            let kind = if self.chance(2) == 0 { KILLED } else { "crash" };
+            self.end(number, Some(kind));
+        }
+    }
+
+    fn a_worker_has_news(&mut self) {
+        let Some(number) = self.any(|w| w.started && !w.leaving) else { return };
+        match self.chance(5) {
+            0 => {
+                let offered = 1 + self.chance(3) as u32;
+                self.workers.get_mut(&number).expect("found above").offered = offered;
+                self.event(|state, now| state.credit(number, offered, now));
+            }
+            1 => {
+                self.workers.get_mut(&number).expect("found above").closed = true;
+                self.event(|state, now| state.spent(number, now));
+            }
+            2 => {
+                let _news = self.state.swollen(number, self.now);
+            }
+            3 => self.workers.get_mut(&number).expect("found above").hangs = true,
+            _ => {
+                if let Some(number) = self.any(|w| w.hangs) {
+                    self.workers.get_mut(&number).expect("found above").hangs = false;
+                }
+            }
+        }
+    }
+
+    fn a_ping_is_answered(&mut self) {
+        let Some(number) = self.any(|w| w.pinged && !w.hangs) else { return };
+        self.workers.get_mut(&number).expect("found above").pinged = false;
+        self.event(|state, now| state.pong(number, true, now));
+    }
+
+    fn somebody_leaves_the_queue(&mut self) {
+        let calls: Vec<u64> = self.waiting.keys().copied().collect();
+        if !calls.is_empty() {
+            let at = self.chance(calls.len());
+            self.abandon(calls[at]);
+        }
+    }
+
+    /// A new revision, whatever the workers of the old one are doing; or an old one that is back.
+    fn a_function_changes(&mut self) {
+        let name = self.chance(FUNCTIONS);
+        let old = (name, self.revisions[name]);
+        self.revisions[name] = self.chance(4) as u32;
+        let new = (name, self.revisions[name]);
+        if new == old {
+            return;
+        }
+        self.gone.remove(&new);
+        self.state.revive(&world::key(new));
+        self.gone.insert(old);
+        self.event(|state, now| state.replaced(&world::key(old), now));
+    }
+
+    /// What nobody asked for any more changes nothing.
+    fn something_comes_too_late(&mut self) {
+        let number = 1 + self.chance(self.state.last_number as usize + 1) as u64;
+        let busy = self.workers.get(&number).is_some_and(|w| w.loading.is_some());
+        if !self.workers.contains_key(&number) {
+            let actions = self.state.started(number, number, 3, self.now);
+            assert_eq!(actions, [Action::Retire(number)], "nobody knows it");
+            self.event(|state, now| state.release(number, now));
+            self.event(|state, now| state.died(number, None, now));
+        }
+        if !busy {
+            self.event(|state, now| state.loaded(number, now));
+        }
+        self.event(|state, now| state.suspend(number + 1_000, false, now));
+    }
+
+    fn last_number(&self) -> u64 {
+        self.state.last_number
     }
 
     /// With no more faults, everyone who waits is served in the end.
     fn settle(&mut self) {
         for _ in 0..10_000 {
             self.now += Duration::from_millis(50);
-            let now = self.now;
-            while let Some(number) = self.starting.pop() {
-                let actions = self.state.started(number, number, 3, now);
-                self.take(actions);
+            self.workers.values_mut().for_each(|w| w.hangs = false);
+            while let Some(number) = self.any(|w| !w.started) {
+                let worker = self.workers.get_mut(&number).expect("found above");
+                (worker.started, worker.offered) = (true, 3);
+                self.event(|state, now| state.started(number, number, 3, now));
             }
-            while let Some((number, _)) = self.loading.pop() {
-                let actions = self.state.loaded(number, now);
-                self.take(actions);
+            while self.any(|w| w.loading.is_some()).is_some() {
+                self.a_load_is_done();
             }
-            while let Some((call, worker)) = self.running.pop() {
-                assert!(self.answered.insert(call));
-                let actions = self.state.release(worker, now);
-                self.take(actions);
+            while self.any(|w| w.pinged).is_some() {
+                self.a_ping_is_answered();
             }
-            while !self.leaving.is_empty() {
-                self.end_one();
+            while let Some(number) = self.any(|w| !w.calls.is_empty()) {
+                self.finish(number, 0);
             }
-            let actions = self.state.tick(now);
-            self.take(actions);
-            if self.waiting.is_empty() && self.running.is_empty() {
+            while let Some(number) = self.any(|w| w.leaving) {
+                self.end(number, None);
+            }
+            self.event(Machine::tick);
+            self.check();
+            let rests =
+                |w: &Worker| w.started && !w.leaving && w.calls.is_empty() && w.loading.is_none();
+            if self.waiting.is_empty() && self.workers.values().all(rests) {
                 return;
             }
         }
@@ -226,82 +232,34 @@ impl World {
 
 #[test]
 fn no_call_is_lost_and_no_bound_is_broken() {
-    for seed in 1u64..=60 {
-        let mut world = World::new(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15));
-        for _ in 0..2_000 {
-            world.step();
+    for seed in 1..=HISTORIES {
+        let mut world = World::by_chance(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        let told = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            (0..STEPS).for_each(|_| world.step());
+            world.settle();
+        }));
+        if let Err(panic) = told {
+            eprintln!("in history {seed}");
+            std::panic::resume_unwind(panic);
         }
-        world.settle();
-        assert_eq!(world.answered.len() as u64, world.last_call, "seed {seed}");
+        assert_eq!(world.answered.len() as u64, world.last_call, "history {seed}");
         let census = world.state.census();
-        assert_eq!((census.busy, census.queued), (0, 0), "seed {seed}");
+        assert_eq!((census.busy, census.queued), (0, 0), "history {seed}");
     }
 }
 
-fn serving(rules: Rules, functions: &[usize]) -> World {
-    let mut world = World::new(7);
-    world.state = State::new(rules, world.now);
-    for function in functions {
-        world.last_call += 1;
-        let call = world.last_call;
-        world.waiting.insert(call, (*function, 0));
-        let (_, actions) = world.state.acquire(&key(*function), function, None, call, world.now);
-        world.take(actions);
-    }
-    world.settle();
-    world
-}
-
-fn rules(min_warm: usize, max_instances: usize) -> Rules {
-    Rules { min_warm, max_instances, idle_timeout: Duration::from_secs(60), credit: 3 }
-}
-
 #[test]
-fn a_blank_worker_is_replaced_in_the_background() {
-    let world = serving(rules(1, 4), &[0]);
-    let census = world.state.census();
-    assert_eq!((census.idle, census.blank + census.starting), (1, 1));
-}
-
-#[test]
-fn an_idle_worker_makes_room_for_another_function() {
-    let world = serving(rules(0, 1), &[0, 1, 2]);
-    assert_eq!(world.state.census().idle, 1);
-}
-
-#[test]
-fn idle_workers_leave_after_their_time_and_blanks_stay() {
-    let mut world = serving(rules(1, 4), &[0, 1]);
-    world.now += Duration::from_secs(61);
-    world.settle();
-    let census = world.state.census();
-    assert_eq!((census.idle, census.blank + census.starting), (0, 1));
-}
-
-#[test]
-fn a_burst_fills_one_worker_before_a_second_is_made() {
-    let mut world = serving(rules(0, 4), &[0]);
-    for _ in 0..3 {
-        world.call_function(0);
-    }
-    assert_eq!(world.state.census().busy, 1);
-    world.call_function(0);
-    assert!(world.starting.is_empty(), "a fourth call waits a little first");
-    world.now += Duration::from_millis(100);
-    let actions = world.state.tick(world.now);
-    world.take(actions);
-    assert_eq!(world.starting.len(), 1);
-}
-
-impl World {
-    fn call_function(&mut self, function: usize) {
-        self.last_call += 1;
-        let call = self.last_call;
-        if let Some(worker) = self.state.try_acquire(&key(function), self.now) {
-            return self.run(call, worker, function);
+fn nothing_is_kept_of_what_is_long_over() {
+    for seed in 1..=HISTORIES / 4 {
+        let mut world = World::by_chance(seed.wrapping_mul(0x1234_5678_9abc_def1));
+        (0..STEPS).for_each(|_| world.step());
+        for _ in 0..40 {
+            world.now += Duration::from_secs(5);
+            world.settle();
         }
-        self.waiting.insert(call, (function, self.state.last_ticket + 1));
-        let (_, actions) = self.state.acquire(&key(function), &function, None, call, self.now);
-        self.take(actions);
+        let warm = world.rules.min_warm;
+        assert_eq!(world.state.workers.len(), warm, "history {seed}: {:?}", world.state.workers);
+        assert_eq!(world.state.routes.len(), 0, "history {seed}");
+        assert!(world.state.gone.len() <= 256 && world.state.hungry.is_empty());
     }
 }

@@ -1,0 +1,89 @@
+//! How a call comes to a worker: at once, after a wait, or not at all.
+//!
+//! The waiting itself is here; who is next is the state's to say.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant as StdInstant};
+
+use tokio::sync::oneshot;
+use tokio::time::{Instant, timeout_at};
+
+use crate::pool::RuntimePool;
+use crate::pool::error::Refusal;
+use crate::pool::lease::{Lease, Waited};
+use crate::pool::rules::Asking;
+use crate::pool::rules::{Class, Key, Terms};
+use crate::registry::function::{Function, Isolation};
+
+impl RuntimePool {
+    /// A worker for one call of `function`, waiting for one if need be.
+    ///
+    /// # Errors
+    /// [`Refusal`].
+    pub async fn checkout(
+        self: &Arc<Self>,
+        function: &Arc<Function>,
+        deadline: Instant,
+    ) -> Result<(Lease, Waited), Refusal> {
+        let key = &function.revision;
+        let ready = self.state.lock().try_acquire(key, StdInstant::now());
+        if let Some(worker) = ready {
+            return Ok((Lease { pool: self.clone(), worker }, Waited::default()));
+        }
+        let asked = Instant::now();
+        let until = deadline.min(asked + self.shared.queue_timeout);
+        let (call, granted) = oneshot::channel();
+        let patience = until.saturating_duration_since(asked);
+        let ticket = self.act(|state, now| {
+            let terms = terms(function);
+            let outcome = state.acquire(Asking { key, function, terms, call, patience }, now);
+            self.nudge.notify_one();
+            outcome
+        })?;
+        // A caller who leaves gives up the place in line; so does one whose time is over.
+        let mut place = Place { pool: self, key, ticket: Some(ticket) };
+        let lease = match timeout_at(until, granted).await {
+            Ok(granted) => {
+                place.ticket = None;
+                granted.unwrap_or(Err(Refusal::Stopping))?
+            }
+            Err(_) if until == deadline => return Err(Refusal::Deadline),
+            Err(_) => return Err(self.over_time(key, asked.elapsed())),
+        };
+        let waited = lease.waited(asked);
+        Ok((lease, waited))
+    }
+
+    pub(crate) fn over_time(&self, key: &Key, waited: Duration) -> Refusal {
+        if self.state.lock().is_loading(key) {
+            return Refusal::StillLoading { waited };
+        }
+        let (runtime, max) = (self.runtime.name.clone(), self.rules.max_instances);
+        Refusal::Exhausted { runtime, waited, max }
+    }
+}
+
+/// What the function's manifest asks of its workers.
+fn terms(function: &Function) -> Terms {
+    Terms {
+        name: function.name.as_str().into(),
+        concurrency: function.concurrency,
+        class: Class::new(function.memory, function.cpu),
+        strict: function.isolation == Isolation::Strict,
+    }
+}
+
+/// A place in the line of a function.
+struct Place<'a> {
+    pool: &'a Arc<RuntimePool>,
+    key: &'a Key,
+    ticket: Option<u64>,
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        if let Some(ticket) = self.ticket {
+            self.pool.state.lock().abandon(self.key, ticket);
+        }
+    }
+}
