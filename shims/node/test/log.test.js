@@ -185,7 +185,9 @@ test("the budget counts messages and fields, exactly", async () => {
 });
 
 test("a log call after the answer belongs to no invocation and harms nothing", async () => {
-  const { answer } = await run(`export default (ctx) => { setTimeout(() => ctx.log.info("late"), 5); };`);
+  const { answer } = await run(`let late;
+    export default (ctx) => { if (late) late(); late = () => ctx.log.info("late"); };`);
+  await host.invoke({}, { function: `log${count}` });
   await host.expect(
     (message) =>
       message.method === "log" &&
