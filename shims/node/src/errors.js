@@ -134,7 +134,8 @@ function describe(thrown) {
 
   const error = /** @type {Record<string, unknown>} */ (thrown);
   // The host knows what the limit is, and tells.
-  if (isOutOfMemory(error)) return { code: CODES.FUNCTION_ERROR, message: "out of memory", data: { code: "OUT_OF_MEMORY" } };
+  if (isOutOfMemory(error))
+    return { code: CODES.FUNCTION_ERROR, message: "out of memory", data: { code: "OUT_OF_MEMORY" } };
   const coded = !isSystemError(error);
   const code = (coded && codeOf(error)) || "FUNCTION_ERROR";
   const fallback = code === "FUNCTION_ERROR" ? "function failed" : code;
