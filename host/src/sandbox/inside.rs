@@ -13,7 +13,7 @@ use rustix::process::{Pid, WaitOptions};
 
 use crate::sandbox::profile::{ALLOCATOR, Failed, Level, NOBODY, Profile, Reach, Report, Step};
 use crate::sandbox::supervise::{STACK, line_has_ended, outcome, report};
-use crate::sandbox::{access, calls, loopback, mounts, rights};
+use crate::sandbox::{access, calls, forward, loopback, mounts, rights};
 
 /// What the machine is called inside.
 const HOSTNAME: &[u8] = b"worker";
@@ -34,6 +34,10 @@ pub(crate) fn run(profile: &Profile, command: &[OsString]) -> Result<(), Failed>
         return Err(worker.exec()).step(starting);
     }
     worker.env("HOME", "/tmp").env("TMPDIR", "/tmp").stdin(Stdio::null()).process_group(0);
+    if let Some(socket) = &profile.proxy {
+        forward::start(socket.clone()).step("lead the way to the proxy")?;
+        worker.envs(forward::environment());
+    }
     // The host may have gone, or given up, before this process could ask to end with it.
     let watcher = std::thread::Builder::new().stack_size(STACK);
     watcher.spawn(end_with_the_line).step("watch the host")?;

@@ -235,6 +235,7 @@ async fn attempt(
         directory: "/".into(),
         readable: Vec::new(),
         sockets: Vec::new(),
+        proxy: None,
     };
     let profile = serde_json::to_string(&profile).map_err(|e| e.to_string())?;
     let (ours, theirs) = tokio::net::UnixStream::pair().map_err(|e| e.to_string())?;

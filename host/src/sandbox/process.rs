@@ -22,8 +22,10 @@ use crate::sandbox::cgroup::{Cgroup, Share};
 use crate::sandbox::levels::Confinement;
 use crate::sandbox::memory::Meter;
 use crate::sandbox::profile::{
-    ALLOCATOR, INSIDE_ARGUMENT, Level, Profile, Report, WORKER_ARGUMENT,
+    ALLOCATOR, INSIDE_ARGUMENT, Level, Profile, Reach, Report, WORKER_ARGUMENT,
 };
+use crate::sandbox::proxy::policy::Policy;
+use crate::sandbox::proxy::{Proxy, SOCKET};
 use crate::sandbox::running::{Running, watch_over};
 use crate::sandbox::{Launch, LaunchError, LaunchSpec, Launching, inside, supervise, tree};
 
@@ -85,7 +87,11 @@ impl Shared {
         }
         let share = Share { memory: spec.memory, cpu: spec.cpu, tasks: TASKS };
         let cgroup = self.confinement.cgroups.worker(&spec.worker, share).map_err(of_folder)?;
-        let profile = self.profile(spec, user, kept.path(), &cgroup);
+        let mut profile = self.profile(spec, user, kept.path(), &cgroup);
+        let proxy = match self.confinement.network {
+            Reach::Proxy => Some(self.proxy(&mut profile).map_err(of_folder)?),
+            Reach::Open | Reach::Nothing => None,
+        };
         let program = spec.command.first().map(|p| p.to_string_lossy().into_owned());
         let of_program =
             |source| LaunchError::Spawn { program: program.unwrap_or_default(), source };
@@ -99,6 +105,7 @@ impl Shared {
             worker: spec.worker.clone(),
             meter: (!counted).then(|| self.meter.clone()),
             cgroup,
+            _proxy: proxy,
             _folder: kept,
             _number: number,
         })
@@ -124,7 +131,19 @@ impl Shared {
             directory: spec.directory.clone(),
             readable: spec.readable.clone(),
             sockets: spec.socket.iter().cloned().collect(),
+            proxy: None,
         }
+    }
+
+    /// A proxy of the worker's own, and the way to it.
+    fn proxy(&self, profile: &mut Profile) -> io::Result<(Proxy, Folder)> {
+        let folder = Folder::make(profile.folder.with_extension("p"))?;
+        let worker = profile.folder.file_name().unwrap_or_default().to_string_lossy();
+        let proxy = Proxy::start(&worker, folder.path(), Policy::default())?;
+        give(folder.path(), profile.user)?;
+        profile.sockets.push(folder.path().to_owned());
+        profile.proxy = Some(folder.path().join(SOCKET));
+        Ok((proxy, folder))
     }
 
     /// The kernel counts by user: exactly where each worker is one by itself or has a user

@@ -73,6 +73,8 @@ pub(crate) struct Profile {
     pub(crate) readable: Vec<PathBuf>,
     /// Folders with sockets that it may connect to.
     pub(crate) sockets: Vec<PathBuf>,
+    /// The socket of the host's proxy, where that is the only way out.
+    pub(crate) proxy: Option<PathBuf>,
 }
 
 /// What comes back, one JSON text a line.

@@ -24,6 +24,7 @@ use crate::sandbox::cgroup::Cgroup;
 use crate::sandbox::memory::{Counter, Gauge, Meter};
 use crate::sandbox::output::{Stream, lines};
 use crate::sandbox::profile::Report;
+use crate::sandbox::proxy::Proxy;
 use crate::sandbox::{Exit, Sandbox, SandboxHandle};
 
 /// Lines of output that may wait to be logged.
@@ -44,6 +45,7 @@ pub(crate) struct Running {
     /// Where no cgroup counts memory.
     pub(crate) meter: Option<Arc<Meter>>,
     pub(crate) cgroup: Cgroup,
+    pub(crate) _proxy: Option<(Proxy, Folder)>,
     pub(crate) _folder: Folder,
     pub(crate) _number: Number,
 }
@@ -104,7 +106,9 @@ async fn end(
     outputs: Vec<JoinHandle<()>>,
     memory_words: &AtomicBool,
 ) -> Exit {
-    let Running { worker, mut child, line, memory, tasks, cgroup, _folder, _number, .. } = running;
+    let Running {
+        worker, mut child, line, memory, tasks, cgroup, _proxy, _folder, _number, ..
+    } = running;
     let (reader, writer) = line.into_split();
     let reports = tokio::spawn(reports(reader));
     let status = tokio::select! {

@@ -76,7 +76,7 @@ async fn succeeded(world: &World, attacks: &[Attack]) -> Vec<String> {
 
 #[tokio::test]
 async fn s2_the_attacks_work_where_nothing_confines_them() {
-    let world = World::new(Who::Mine, "off").serve().await;
+    let world = World::plan(Who::Mine, "off").serve().await;
     // Some of it the machine itself may forbid, such as namespaces in a container.
     let surely = |attack: &Attack| {
         !["make", "use", "dial the", "trace"].iter().any(|w| attack.name.starts_with(w))
@@ -134,14 +134,14 @@ async fn check_files(world: &World) {
 
 #[tokio::test]
 async fn s2_isolated_workers_of_this_user_can_do_none_of_it() {
-    let world = World::new(Who::Mine, "auto").with_inherited_file().serve().await;
+    let world = World::plan(Who::Mine, "auto").with_inherited_file().serve().await;
     world.host.log.wait_for("the level", |line| line.message().contains("level L3")).await;
     check_confined(&world).await;
 }
 
 #[tokio::test]
 async fn s2_restricted_workers_of_this_user_can_do_none_of_it() {
-    let world = World::new(Who::Mine, "auto").without_namespaces().with_inherited_file();
+    let world = World::plan(Who::Mine, "auto").without_namespaces().with_inherited_file();
     let world = world.serve().await;
     world.host.log.wait_for("the level", |line| line.message().contains("level L2")).await;
     check_confined(&world).await;
@@ -149,14 +149,14 @@ async fn s2_restricted_workers_of_this_user_can_do_none_of_it() {
 
 #[tokio::test]
 async fn s2_isolated_workers_of_an_ordinary_user_can_do_none_of_it() {
-    let world = World::new(Who::Ordinary, "auto").with_inherited_file().serve().await;
+    let world = World::plan(Who::Ordinary, "auto").with_inherited_file().serve().await;
     world.host.log.wait_for("the level", |line| line.message().contains("level L3")).await;
     check_confined(&world).await;
 }
 
 #[tokio::test]
 async fn s2_restricted_workers_of_an_ordinary_user_can_do_none_of_it() {
-    let world = World::new(Who::Ordinary, "auto").without_namespaces().with_inherited_file();
+    let world = World::plan(Who::Ordinary, "auto").without_namespaces().with_inherited_file();
     let world = world.serve().await;
     world.host.log.wait_for("the level", |line| line.message().contains("level L2")).await;
     check_confined(&world).await;
@@ -179,16 +179,16 @@ async fn check_orphans(world: &World) {
 #[tokio::test]
 async fn s2_orphans_end_with_their_worker_at_every_level() {
     for who in [Who::Mine, Who::Ordinary] {
-        check_orphans(&World::new(who, "auto").serve().await).await;
-        check_orphans(&World::new(who, "auto").without_namespaces().serve().await).await;
+        check_orphans(&World::plan(who, "auto").serve().await).await;
+        check_orphans(&World::plan(who, "auto").without_namespaces().serve().await).await;
     }
-    check_orphans(&World::new(Who::Mine, "off").serve().await).await;
+    check_orphans(&World::plan(Who::Mine, "off").serve().await).await;
 }
 
 #[tokio::test]
 async fn s2_orphans_end_with_a_killed_host_at_every_level() {
     for restricted in [false, true] {
-        let world = World::new(Who::Mine, "auto");
+        let world = World::plan(Who::Mine, "auto");
         let world = if restricted { world.without_namespaces() } else { world };
         let mut world = world.serve().await;
         let mut orphans = Vec::new();
@@ -227,7 +227,7 @@ async fn check_fork_bomb(world: &World) {
 #[tokio::test]
 async fn s2_a_fork_bomb_is_stopped_at_every_level() {
     for who in [Who::Mine, Who::Ordinary] {
-        check_fork_bomb(&World::new(who, "auto").serve().await).await;
-        check_fork_bomb(&World::new(who, "auto").without_namespaces().serve().await).await;
+        check_fork_bomb(&World::plan(who, "auto").serve().await).await;
+        check_fork_bomb(&World::plan(who, "auto").without_namespaces().serve().await).await;
     }
 }

@@ -17,8 +17,8 @@ fn limits() -> Value {
 
 /// With what counts memory here, and without: cgroups, the kernel's own limit, the host's eye.
 fn worlds() -> [Plan; 4] {
-    let restricted = |who| World::new(who, "auto").without_namespaces().config(limits());
-    let isolated = |who| World::new(who, "auto").config(limits());
+    let restricted = |who| World::plan(who, "auto").without_namespaces().config(limits());
+    let isolated = |who| World::plan(who, "auto").config(limits());
     [isolated(Who::Mine), isolated(Who::Ordinary), restricted(Who::Mine), restricted(Who::Ordinary)]
 }
 

@@ -36,6 +36,7 @@ mod auth_start;
 mod workers;
 mod hostile;
 mod hostile_memory;
+mod network;
 mod db;
 mod sql;
 mod durability;

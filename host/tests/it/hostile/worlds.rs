@@ -58,7 +58,7 @@ impl fmt::Debug for World {
 }
 
 impl World {
-    pub(crate) fn new(who: Who, sandbox: &str) -> Plan {
+    pub(crate) fn plan(who: Who, sandbox: &str) -> Plan {
         let root = rustix::process::getuid().is_root();
         let who = match who {
             Who::Mine if root => Who::Root,
