@@ -7,6 +7,7 @@ pub mod list;
 pub mod invoke;
 pub mod token;
 pub mod dev;
+pub mod doctor;
 pub mod pretty;
 
 use std::path::PathBuf;
@@ -56,6 +57,9 @@ enum Command {
         after_help = "Example:\n  TOKEN=$(alyx token --id u1 --role admin --expires 1h)\n  curl -X POST http://localhost:8090/api/functions/hello -H \"Authorization: Bearer $TOKEN\""
     )]
     Token(token::Token),
+    /// Check what this machine and this project have, and say how to mend what is missing
+    #[command(after_help = "Example:\n  alyx doctor --json")]
+    Doctor(doctor::Doctor),
 }
 
 #[derive(Debug, Args)]
@@ -159,6 +163,7 @@ async fn dispatch(command: Command) -> Result<(), Failure> {
         Command::List(options) => list::run(options).await,
         Command::Invoke(options) => invoke::run(options).await,
         Command::Token(options) => token::run(options),
+        Command::Doctor(options) => doctor::run(options).await,
     }
 }
 

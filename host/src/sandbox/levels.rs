@@ -3,7 +3,8 @@
 //! What is missing is said with what would mend it. Knows nothing of workers and runtimes.
 
 use std::fmt;
-use std::path::Path;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -147,6 +148,24 @@ impl Confinement {
         Err(LevelError::Unconfined(missing))
     }
 
+    /// True when workers are told apart by the kernel as users.
+    #[must_use]
+    pub fn has_own_users(&self) -> bool {
+        matches!(self.users, Users::Each(_))
+    }
+
+    /// The first of what workers have to read that nobody but this user may: such workers cannot
+    /// become somebody else.
+    #[must_use]
+    pub fn hidden<'a>(&self, readable: &'a [PathBuf]) -> Option<&'a Path> {
+        if self.users == Users::Same {
+            return None;
+        }
+        let whole_path = self.level != Level::Isolated;
+        let hidden = readable.iter().find(|path| !open_to_all(path, whole_path));
+        hidden.map(PathBuf::as_path)
+    }
+
     fn of(
         level: Level,
         network: Reach,
@@ -156,6 +175,15 @@ impl Confinement {
     ) -> Self {
         Confinement { level, network, landlock, missing, users, cgroups: Cgroups::none() }
     }
+}
+
+fn open_to_all(path: &Path, whole_path: bool) -> bool {
+    let Ok(path) = path.canonicalize() else { return true };
+    let open = |path: &Path, bits: u32| {
+        path.metadata().is_ok_and(|found| found.permissions().mode() & bits == bits)
+    };
+    let bits = if path.is_dir() { 0o5 } else { 0o4 };
+    open(&path, bits) && (!whole_path || path.ancestors().skip(1).all(|above| open(above, 0o1)))
 }
 
 fn refuse_network(network: Reach, why: String) -> Result<(), LevelError> {

@@ -8,7 +8,7 @@
 use std::ffi::OsString;
 use std::io;
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::{PermissionsExt, chown};
+use std::os::unix::fs::chown;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::Arc;
@@ -162,9 +162,7 @@ impl Shared {
     /// The user to become, if others than the owner may read what the worker has to.
     fn user(&self, spec: &LaunchSpec, number: u32) -> Option<u32> {
         let user = self.confinement.users.of(number)?;
-        let whole_path = self.confinement.level != Level::Isolated;
-        let hidden = spec.readable.iter().find(|path| !open_to_all(path, whole_path));
-        let Some(hidden) = hidden else { return Some(user) };
+        let Some(hidden) = self.confinement.hidden(&spec.readable) else { return Some(user) };
         if !self.told_of_user.swap(true, Ordering::Relaxed) {
             tracing::warn!(
                 "workers keep the user of the host, without its capabilities, because others may not read '{0}'; run 'chmod -R o+rX' on it and the folders above it",
@@ -173,15 +171,6 @@ impl Shared {
         }
         None
     }
-}
-
-fn open_to_all(path: &Path, whole_path: bool) -> bool {
-    let Ok(path) = path.canonicalize() else { return true };
-    let open = |path: &Path, bits: u32| {
-        path.metadata().is_ok_and(|found| found.permissions().mode() & bits == bits)
-    };
-    let bits = if path.is_dir() { 0o5 } else { 0o4 };
-    open(&path, bits) && (!whole_path || path.ancestors().skip(1).all(|above| open(above, 0o1)))
 }
 
 /// Makes a folder, and the socket that may be in it, the worker's own.

@@ -4,6 +4,7 @@
 
 pub mod runtimes;
 pub mod auth;
+pub mod examine;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -97,10 +98,8 @@ impl Host {
         }
         report_problems(&registry);
         let metrics = Metrics::new();
-        let temporary =
-            config.variables.get("TMPDIR").map_or_else(|| PathBuf::from("/tmp"), PathBuf::from);
-        let run_dir =
-            RunDir::create(&temporary, &instance(&config.folder)).map_err(ServerError::RunDir)?;
+        let run_dir = RunDir::create(&temporary(config), &instance(&config.folder));
+        let run_dir = run_dir.map_err(ServerError::RunDir)?;
         let store = open_store(config, mode, &run_dir).await?;
         let source = invoker::Source {
             functions: config.functions.clone(),
@@ -226,6 +225,10 @@ fn report_problems(registry: &Registry) {
             tracing::error!(function = %function.name, "function is disabled: {problem}");
         }
     }
+}
+
+fn temporary(config: &Config) -> PathBuf {
+    config.variables.get("TMPDIR").map_or_else(|| PathBuf::from("/tmp"), PathBuf::from)
 }
 
 /// Tells this project's leftovers from others': a hash of where the project is.

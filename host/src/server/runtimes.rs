@@ -93,6 +93,29 @@ fn unpack(config: &Config) -> Result<(PathBuf, PathBuf), ServerError> {
     }
 }
 
+/// A configured runtime, and what it is here; none for one that is switched off.
+#[derive(Debug)]
+pub(crate) struct Found<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) is_used: bool,
+    pub(crate) outcome: Option<Result<Runtime, Unavailable>>,
+}
+
+/// All configured runtimes, whether a function needs them or not.
+///
+/// # Errors
+/// [`ServerError::Shims`]
+pub(crate) async fn all<'a>(
+    config: &'a Config,
+    registry: &Registry,
+) -> Result<Vec<Found<'a>>, ServerError> {
+    let (cache, shims) = unpack(config)?;
+    let found = find_all(config, registry, &shims, &cache, Mode::Dev).await.into_iter();
+    Ok(found
+        .map(|(name, outcome)| Found { name, is_used: is_used(registry, name), outcome })
+        .collect())
+}
+
 /// What each used runtime is here; none for one that is switched off.
 async fn find_all<'a>(
     config: &'a Config,
@@ -142,8 +165,8 @@ async fn shared(config: &Config, run_dir: &RunDir, store: &Store) -> Result<Shar
     })
 }
 
-/// Chooses how workers are confined, and tells it.
-async fn confinement(config: &Config, run_dir: &RunDir) -> Result<Confinement, ServerError> {
+/// How the configuration wants workers to be confined.
+pub(crate) fn wanted(config: &Config) -> (Wanted, Reach) {
     let wanted = match config.functions.sandbox {
         SandboxMode::Auto => Wanted::Strongest,
         SandboxMode::Strict => Wanted::Strict,
@@ -154,6 +177,12 @@ async fn confinement(config: &Config, run_dir: &RunDir) -> Result<Confinement, S
         Network::Proxy => Reach::Proxy,
         Network::None => Reach::Nothing,
     };
+    (wanted, network)
+}
+
+/// Chooses how workers are confined, and tells it.
+async fn confinement(config: &Config, run_dir: &RunDir) -> Result<Confinement, ServerError> {
+    let (wanted, network) = wanted(config);
     let chosen = Confinement::choose(wanted, network, run_dir).await?;
     match chosen.level {
         Level::Off => tracing::warn!(

@@ -37,6 +37,7 @@ mod workers;
 mod hostile;
 mod hostile_memory;
 mod network;
+mod doctor;
 mod db;
 mod sql;
 mod durability;
