@@ -171,6 +171,14 @@ async fn check_runaway(probe: &Probe<'_>, call: Value) {
     assert_eq!(answer.status, 504, "{}: {}", probe.name, answer.text());
     let in_time = TIMEOUT - Duration::from_millis(100)..TIMEOUT + Duration::from_secs(1);
     assert!(in_time.contains(&answer.took), "{}: {:?}", probe.name, answer.took);
+    // The caller does not wait for the handler's end; a new worker would take the next call.
+    let runtime = format!("runtime=\"{}\"", probe.runtime);
+    eventually("its handler has ended", PATIENCE, async || {
+        let busy =
+            probe.host.metric("alyx_function_pool_size", &[&runtime, "state=\"busy\""]).await;
+        (busy < 1.0).then_some(())
+    })
+    .await;
     assert_eq!(probe.make(json!({"do": "pid"})).await, pid, "{}", probe.name);
 }
 
