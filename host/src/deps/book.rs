@@ -1,0 +1,227 @@
+//! What is wanted and how it stands: functions by revision, sets by list and key.
+//!
+//! Plain data behind one lock; touches no file and runs nothing.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::deps::Packages;
+use crate::deps::blame::Fault;
+use crate::deps::folders::{Folders, importable, name};
+use crate::deps::list::List;
+use crate::deps::progress::told;
+use crate::registry::imports::Language;
+
+/// Revisions that are remembered: those that serve, and some before them.
+const REVISIONS: usize = 20_000;
+
+/// A set, as one list asks for it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Id {
+    /// The list's label.
+    pub(crate) list: String,
+    pub(crate) key: String,
+}
+
+/// Why a function cannot be loaded for the moment.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Trouble {
+    #[error("the packages of '{list}' are being installed; try again")]
+    Installing { list: String },
+    #[error("the packages of '{list}' are not installed; run 'alyx deps install'")]
+    Missing { list: String },
+    #[error("{}; mend '{list}' and run 'alyx deps install'", told(.list, .fault))]
+    Failed { list: String, fault: Arc<Fault> },
+}
+
+/// How a set stands.
+#[derive(Debug, Clone)]
+pub(crate) enum Standing {
+    /// Installed there and in use.
+    Present(PathBuf),
+    /// The user's own packages are used.
+    Own,
+    /// About to be installed, or being installed.
+    Awaited,
+    Missing,
+    /// It could not be installed; an older set of the same list may be in use.
+    Failed {
+        fault: Arc<Fault>,
+        old: Option<PathBuf>,
+    },
+}
+
+impl Standing {
+    pub(crate) fn failed(fault: Fault, old: Option<PathBuf>) -> Standing {
+        Standing::Failed { fault: Arc::new(fault), old }
+    }
+
+    pub(crate) fn is_awaited(&self) -> bool {
+        matches!(self, Standing::Awaited)
+    }
+
+    pub(crate) fn usable(&self, id: &Id) -> Result<(), Trouble> {
+        let list = id.list.clone();
+        match self {
+            Standing::Present(_) | Standing::Own | Standing::Failed { old: Some(_), .. } => Ok(()),
+            Standing::Awaited => Err(Trouble::Installing { list }),
+            Standing::Missing => Err(Trouble::Missing { list }),
+            Standing::Failed { fault, old: None } => {
+                Err(Trouble::Failed { list, fault: fault.clone() })
+            }
+        }
+    }
+}
+
+/// One set in a table.
+#[derive(Debug, Clone)]
+pub struct Row {
+    pub list: String,
+    pub runtime: &'static str,
+    pub key: String,
+    /// Names of the functions that use it.
+    pub functions: Vec<String>,
+    /// One word.
+    pub status: &'static str,
+    pub detail: String,
+    /// Whether the set that is wanted can be used.
+    pub whole: bool,
+    pub folder: Option<PathBuf>,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Book {
+    needs: HashMap<Arc<str>, Vec<Id>>,
+    sets: BTreeMap<Id, Entry>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    list: List,
+    standing: Standing,
+    /// Of the last snapshot.
+    functions: BTreeSet<String>,
+}
+
+impl Book {
+    /// What is wanted from now on is what comes next.
+    pub(crate) fn forget_wants(&mut self) {
+        self.sets.values_mut().for_each(|entry| entry.functions.clear());
+        if self.needs.len() > REVISIONS {
+            self.needs.clear();
+        }
+    }
+
+    pub(crate) fn want(&mut self, revision: Arc<str>, ids: Vec<Id>) {
+        self.needs.insert(revision, ids);
+    }
+
+    /// Enters a set that a function wants. One that came to nothing before is looked at again:
+    /// whoever writes a list again wants it tried again.
+    pub(crate) fn enter(
+        &mut self,
+        id: Id,
+        list: List,
+        function: &str,
+        look: impl FnOnce(&Id, &List) -> Standing,
+    ) {
+        let fresh = |entry: &Entry| {
+            let settled = matches!(
+                entry.standing,
+                Standing::Present(_) | Standing::Awaited | Standing::Failed { .. }
+            );
+            settled || !entry.functions.is_empty()
+        };
+        if !self.sets.get(&id).is_some_and(fresh) {
+            let standing = look(&id, &list);
+            let functions = BTreeSet::new();
+            self.sets.insert(id.clone(), Entry { list, standing, functions });
+        }
+        if let Some(entry) = self.sets.get_mut(&id) {
+            entry.functions.insert(function.to_owned());
+        }
+    }
+
+    pub(crate) fn needs(&self, revision: &str) -> Option<Vec<Id>> {
+        self.needs.get(revision).cloned()
+    }
+
+    pub(crate) fn set(&self, id: &Id) -> Option<(&List, &Standing)> {
+        self.sets.get(id).map(|entry| (&entry.list, &entry.standing))
+    }
+
+    pub(crate) fn stands(&mut self, id: &Id, standing: Standing) {
+        if let Some(entry) = self.sets.get_mut(id) {
+            entry.standing = standing;
+        }
+    }
+
+    /// A set of this language that is to be installed.
+    pub(crate) fn next(&self, language: Language) -> Option<(Id, List)> {
+        let mut awaited = self.sets.iter().filter(|(_, entry)| {
+            entry.list.language == language
+                && entry.standing.is_awaited()
+                && !entry.functions.is_empty()
+        });
+        awaited.next().map(|(id, entry)| (id.clone(), entry.list.clone()))
+    }
+
+    /// Has everything installed that is wanted and not there.
+    pub(crate) fn try_all_again(&mut self) {
+        for entry in self.sets.values_mut().filter(|entry| !entry.functions.is_empty()) {
+            if matches!(entry.standing, Standing::Missing | Standing::Failed { .. }) {
+                entry.standing = Standing::Awaited;
+            }
+        }
+    }
+
+    pub(crate) fn in_use(&self) -> Vec<PathBuf> {
+        self.sets.values().filter_map(|entry| folder(&entry.standing).cloned()).collect()
+    }
+
+    pub(crate) fn packages(&self, revision: &str, folders: &Folders) -> Packages {
+        let mut packages = Packages::default();
+        for id in self.needs.get(revision).into_iter().flatten() {
+            let Some(entry) = self.sets.get(id) else { continue };
+            let Some(set) = folder(&entry.standing) else { continue };
+            packages.paths.extend(importable(entry.list.language, set));
+            if entry.list.language == Language::Go {
+                packages.modules = Some(folders.modules());
+            }
+        }
+        packages
+    }
+
+    pub(crate) fn rows(&self) -> Vec<Row> {
+        let wanted = self.sets.iter().filter(|(_, entry)| !entry.functions.is_empty());
+        let row = |(id, entry): (&Id, &Entry)| {
+            let (status, detail) = match &entry.standing {
+                Standing::Present(_) => ("installed", String::new()),
+                Standing::Own => ("yours", "node_modules is used as it is".to_owned()),
+                Standing::Awaited => ("installing", String::new()),
+                Standing::Missing => ("missing", String::new()),
+                Standing::Failed { fault, .. } => ("failed", told(&id.list, fault)),
+            };
+            Row {
+                list: id.list.clone(),
+                runtime: name(entry.list.language),
+                key: id.key.clone(),
+                functions: entry.functions.iter().cloned().collect(),
+                status,
+                detail,
+                whole: matches!(entry.standing, Standing::Present(_) | Standing::Own),
+                folder: folder(&entry.standing).cloned(),
+            }
+        };
+        wanted.map(row).collect()
+    }
+}
+
+/// The set that a list's functions get.
+fn folder(standing: &Standing) -> Option<&PathBuf> {
+    match standing {
+        Standing::Present(set) | Standing::Failed { old: Some(set), .. } => Some(set),
+        _ => None,
+    }
+}

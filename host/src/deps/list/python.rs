@@ -1,0 +1,118 @@
+//! `requirements.txt` and the files it includes, else the dependencies in `pyproject.toml`.
+
+use std::path::Path;
+
+use serde::Deserialize;
+
+use crate::deps::list::{Fields, Found, Source, bytes_of};
+
+const REQUIREMENTS: &str = "requirements.txt";
+const PROJECT: &str = "pyproject.toml";
+/// Files that include files, one in the other.
+const MAX_DEPTH: u32 = 8;
+/// What says that another file belongs to this one.
+const INCLUDES: [&str; 4] = ["--requirement", "--constraint", "-r", "-c"];
+
+pub(crate) fn read(root: &Path, folder: &Path) -> Option<Found> {
+    requirements(root, folder).or_else(|| project(folder))
+}
+
+fn requirements(root: &Path, folder: &Path) -> Option<Found> {
+    let mut digest = Fields::default();
+    let mut packages = 0;
+    match add_file(root, folder, Path::new(REQUIREMENTS), 0, &mut digest, &mut packages) {
+        Ok(_) if packages == 0 => None,
+        Ok(_) => Some(Found { file: REQUIREMENTS, source: Source::Requirements, digest }),
+        Err(why) => Some(Found::broken(REQUIREMENTS, why)),
+    }
+}
+
+/// Adds a file and what it includes; false when it is not there.
+fn add_file(
+    root: &Path,
+    folder: &Path,
+    file: &Path,
+    depth: u32,
+    digest: &mut Fields,
+    packages: &mut usize,
+) -> Result<bool, String> {
+    let path = folder.join(file);
+    let shown = file.display();
+    let failed = |error| format!("cannot read '{shown}': {error}");
+    let Some(bytes) = bytes_of(&path).map_err(failed)? else { return Ok(false) };
+    digest.add("requirements", &bytes);
+    let text = String::from_utf8_lossy(&bytes);
+    for line in text.lines().map(without_comment).filter(|line| !line.is_empty()) {
+        if let Some(included) = included(line) {
+            if depth == MAX_DEPTH {
+                return Err(format!("'{shown}' includes files more than {MAX_DEPTH} deep"));
+            }
+            let inner = path.parent().unwrap_or(folder);
+            if !add_file(root, inner, Path::new(included), depth + 1, digest, packages)? {
+                return Err(format!("'{shown}' includes '{included}', which is not there"));
+            }
+        } else if !line.starts_with('-') || line.starts_with("-e") || line.starts_with("--editable")
+        {
+            *packages += 1;
+            add_local(root, folder, line, digest);
+        }
+    }
+    Ok(true)
+}
+
+/// A wheel or a source archive of the project may change under its name.
+fn add_local(root: &Path, folder: &Path, line: &str, digest: &mut Fields) {
+    let words = line.split([' ', ';', '@', '=']).filter(|word| word.contains(['/', '.']));
+    for word in words {
+        let path = folder.join(word.trim_start_matches("file:"));
+        let Ok(real) = path.canonicalize() else { continue };
+        digest.add("place", real.strip_prefix(root).unwrap_or(&real).to_string_lossy().as_bytes());
+        let inner = [real.clone(), real.join(PROJECT), real.join("setup.py")];
+        for content in inner.iter().filter_map(|path| bytes_of(path).ok().flatten()) {
+            digest.add("local", &content);
+        }
+    }
+}
+
+fn without_comment(line: &str) -> &str {
+    let end = if line.trim_start().starts_with('#') { Some(0) } else { line.find(" #") };
+    line[..end.unwrap_or(line.len())].trim()
+}
+
+/// The file in `-r base.txt`, `-rbase.txt` or `--constraint=limits.txt`.
+fn included(line: &str) -> Option<&str> {
+    let rest = INCLUDES.iter().find_map(|option| line.strip_prefix(option))?;
+    let file = rest.trim_start_matches('=').trim();
+    (!file.is_empty() && !file.contains("://")).then_some(file)
+}
+
+#[derive(Deserialize)]
+struct PyProject {
+    project: Option<Project>,
+}
+
+#[derive(Deserialize)]
+struct Project {
+    #[serde(default)]
+    dependencies: Vec<String>,
+}
+
+fn project(folder: &Path) -> Option<Found> {
+    let bytes = match bytes_of(&folder.join(PROJECT)) {
+        Ok(bytes) => bytes?,
+        Err(error) => return Some(Found::broken(PROJECT, error)),
+    };
+    let read = toml::from_str::<PyProject>(&String::from_utf8_lossy(&bytes));
+    let wanted = match read {
+        Ok(read) => read.project.map(|project| project.dependencies).unwrap_or_default(),
+        Err(error) => return Some(Found::broken(PROJECT, error.message())),
+    };
+    if wanted.is_empty() {
+        return None;
+    }
+    let mut digest = Fields::default();
+    for requirement in &wanted {
+        digest.add("dependency", requirement.as_bytes());
+    }
+    Some(Found { file: PROJECT, source: Source::Project(wanted), digest })
+}

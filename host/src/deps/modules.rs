@@ -1,0 +1,127 @@
+//! Go: modules are downloaded once; builds then use no network.
+//!
+//! All sets of a project share one module cache, which the toolchain itself keeps whole. A set is
+//! the list of the modules that it needs there.
+
+use std::fs;
+use std::path::Path;
+
+use serde::Deserialize;
+
+use crate::deps::blame::Fault;
+use crate::deps::folders::remove;
+use crate::deps::job::Job;
+use crate::deps::list::go::RUNTIME;
+
+/// Of what `go mod download -json` prints.
+const MAX_JSON: usize = 8 << 20;
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Module {
+    path: String,
+    version: Option<String>,
+    dir: Option<String>,
+    error: Option<String>,
+}
+
+/// The user's `go.mod` and `go.sum` are left as they are.
+pub(crate) async fn install(job: &Job<'_>, partial: &Path) -> Result<(), Fault> {
+    let (go, folder) = (&job.tool.program, &job.list.folder);
+    let modfile = partial.join("go.mod");
+    for name in ["go.mod", "go.sum"] {
+        match fs::copy(folder.join(name), partial.join(name)) {
+            Err(error) if name == "go.mod" => return Err(Fault::new(error)),
+            _ => {}
+        }
+    }
+    let modules = job.folders.modules();
+    fs::create_dir_all(&modules).map_err(Fault::new)?;
+    let (proxy, temporary) = (proxy(job).await, Job::temporary(partial)?);
+    let cache = modules.to_string_lossy();
+    let env = [
+        ("GOMODCACHE", &*cache),
+        ("GOPROXY", &proxy),
+        ("GOFLAGS", "-mod=mod"),
+        ("GOTOOLCHAIN", "local"),
+        ("GOWORK", "off"),
+        ("GO111MODULE", "on"),
+        ("TMPDIR", &temporary),
+    ];
+    // The runtime comes with Alyx, whatever version an editor was told.
+    let edits = [format!("-droprequire={RUNTIME}"), format!("-dropreplace={RUNTIME}")];
+    let edit = ["mod".into(), "edit".into()].into_iter().chain(edits);
+    let edit = edit.map(std::ffi::OsString::from).chain([modfile.clone().into()]);
+    job.order(&job.tools.order(go, edit, folder, &env), |_| {}).await?;
+    let file = format!("-modfile={}", modfile.display());
+    let download = job.tools.order(go, ["mod", "download", "-json", &file], folder, &env);
+    let mut json = String::new();
+    let ended = job.order(&download, |line| {
+        if json.len() + line.len() < MAX_JSON {
+            json.push_str(line);
+            json.push('\n');
+        }
+    });
+    let ended = ended.await;
+    let list = listed(&json, &modules);
+    // A module that is missing is told of twice; here its name is sure.
+    ended.map_err(|fault| match list.as_ref().err() {
+        Some(named) if named.package.is_some() => Fault { output: fault.output, ..named.clone() },
+        _ => fault,
+    })?;
+    fs::write(partial.join("modules"), list?).map_err(Fault::new)?;
+    for passing in ["go.mod", "go.sum", "tmp"] {
+        remove(&partial.join(passing)).map_err(Fault::new)?;
+    }
+    Ok(())
+}
+
+/// What the user's own module cache has needs no network.
+async fn proxy(job: &Job<'_>) -> String {
+    let ask = async |name: &str| {
+        let told = job.tools.ask(&job.tool.program, &["env", name]).await;
+        told.ok().filter(|told| !told.is_empty())
+    };
+    let proxy = ask("GOPROXY").await.unwrap_or_else(|| "https://proxy.golang.org,direct".into());
+    match ask("GOMODCACHE").await {
+        Some(cache) => format!("file://{cache}/cache/download,{proxy}"),
+        None => proxy,
+    }
+}
+
+/// The folders of all modules, one a line, relative to the cache.
+fn listed(json: &str, cache: &Path) -> Result<String, Fault> {
+    let mut list = String::new();
+    for module in serde_json::Deserializer::from_str(json).into_iter::<Module>() {
+        let module = module.map_err(|error| Fault::new(format!("go said no JSON: {error}")))?;
+        if let Some(why) = module.error {
+            let package = match module.version {
+                Some(version) => format!("{}@{version}", module.path),
+                None => module.path,
+            };
+            return Err(Fault { package: Some(package), ..Fault::new(why) });
+        }
+        let Some(dir) = module.dir else { continue };
+        // One that is replaced by a folder of the project is no part of the cache.
+        if let Ok(inner) = Path::new(&dir).strip_prefix(cache) {
+            list.push_str(&inner.to_string_lossy());
+            list.push('\n');
+        }
+    }
+    Ok(list)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn modules_are_listed_by_their_folders_and_faults_named() {
+        let json = "{\n\t\"Path\": \"a.example/b\",\n\t\"Dir\": \"/c/a.example/b@v1.0.0\"\n}\n{\"Path\": \"own\", \"Dir\": \"/p/own\"}";
+        assert_eq!(listed(json, Path::new("/c")).unwrap(), "a.example/b@v1.0.0\n");
+        let json = r#"{"Path": "a.example/b", "Version": "v1.0.0", "Error": "not found"}"#;
+        let fault = listed(json, Path::new("/c")).unwrap_err();
+        assert_eq!(fault.package.as_deref(), Some("a.example/b@v1.0.0"));
+        assert_eq!(fault.why, "not found");
+    }
+}
