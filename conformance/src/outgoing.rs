@@ -208,11 +208,14 @@ fn object(value: Value) -> Map<String, Value> {
     if let Value::Object(members) = value { members } else { Map::new() }
 }
 
-/// Values as they are sent, with `$file:NAME` made a path.
+/// Values as they are sent, with `$file:NAME` made a path, and `$file:/PLACE` one in the folder.
 fn plain(value: &Value, locate: Locate<'_>) -> Result<Value, String> {
     spelt_out(value, &|value| {
         let fixture = value.as_str()?.strip_prefix("$file:")?;
-        Some(locate(fixture).map(Value::from))
+        Some(match fixture.strip_prefix('/') {
+            Some(place) => locate("").map(|folder| format!("{folder}/{place}").into()),
+            None => locate(fixture).map(Value::from),
+        })
     })
 }
 

@@ -195,10 +195,15 @@ pub fn fixtures_of(cases: &[Written]) -> Vec<String> {
     names.into_iter().collect()
 }
 
+/// The fixture in `$file:NAME`; `$file:/PLACE` is none.
+fn fixture_of(text: &str) -> Option<&str> {
+    text.strip_prefix("$file:").filter(|name| !name.starts_with('/'))
+}
+
 /// Fixtures named in a message: `fixture: NAME` of a `load`, `$file:NAME` anywhere.
 fn named(message: &Value, names: &mut BTreeSet<String>) {
     match message {
-        Value::String(text) => names.extend(text.strip_prefix("$file:").map(str::to_owned)),
+        Value::String(text) => names.extend(fixture_of(text).map(str::to_owned)),
         Value::Array(items) => items.iter().for_each(|item| named(item, names)),
         Value::Object(members) => {
             let none = json!(null);

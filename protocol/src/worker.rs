@@ -182,6 +182,9 @@ pub struct LoadParams {
     /// How long its top-level code may take.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout_ms: Option<u64>,
+    /// Folders of installed packages, the first one first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub paths: Vec<String>,
 }
 
 /// The answer to `load`.

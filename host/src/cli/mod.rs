@@ -6,6 +6,7 @@ pub mod logging;
 pub mod list;
 pub mod invoke;
 pub mod token;
+pub mod deps;
 pub mod dev;
 pub mod doctor;
 pub mod pretty;
@@ -52,6 +53,9 @@ enum Command {
         after_help = "Example:\n  alyx invoke hello --data '{\"name\": \"Alyx\"}'\n  alyx invoke hello --data @input.json\n  echo '{}' | alyx invoke hello --data -"
     )]
     Invoke(invoke::Invoke),
+    /// Install the packages that functions use
+    #[command(subcommand)]
+    Deps(deps::Command),
     /// Print an access token, to try functions as some user
     #[command(
         after_help = "Example:\n  TOKEN=$(alyx token --id u1 --role admin --expires 1h)\n  curl -X POST http://localhost:8090/api/functions/hello -H \"Authorization: Bearer $TOKEN\""
@@ -162,6 +166,7 @@ async fn dispatch(command: Command) -> Result<(), Failure> {
         Command::Dev(options) => dev::run(options).await,
         Command::List(options) => list::run(options).await,
         Command::Invoke(options) => invoke::run(options).await,
+        Command::Deps(command) => deps::run(command).await,
         Command::Token(options) => token::run(options),
         Command::Doctor(options) => doctor::run(options).await,
     }

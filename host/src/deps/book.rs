@@ -117,30 +117,17 @@ impl Book {
         self.needs.insert(revision, ids);
     }
 
-    /// Enters a set that a function wants. One that came to nothing before is looked at again:
-    /// whoever writes a list again wants it tried again.
-    pub(crate) fn enter(
-        &mut self,
-        id: Id,
-        list: List,
-        function: &str,
-        look: impl FnOnce(&Id, &List) -> Standing,
-    ) {
-        let fresh = |entry: &Entry| {
-            let settled = matches!(
-                entry.standing,
-                Standing::Present(_) | Standing::Awaited | Standing::Failed { .. }
-            );
-            settled || !entry.functions.is_empty()
-        };
-        if !self.sets.get(&id).is_some_and(fresh) {
-            let standing = look(&id, &list);
-            let functions = BTreeSet::new();
-            self.sets.insert(id.clone(), Entry { list, standing, functions });
+    /// Enters a set that a function wants, with how it stands if that has changed.
+    pub(crate) fn enter(&mut self, id: Id, list: List, function: &str, standing: Option<Standing>) {
+        let entry = self.sets.entry(id).or_insert_with(|| Entry {
+            list,
+            standing: Standing::Missing,
+            functions: BTreeSet::new(),
+        });
+        if let Some(standing) = standing {
+            entry.standing = standing;
         }
-        if let Some(entry) = self.sets.get_mut(&id) {
-            entry.functions.insert(function.to_owned());
-        }
+        entry.functions.insert(function.to_owned());
     }
 
     pub(crate) fn needs(&self, revision: &str) -> Option<Vec<Id>> {
@@ -168,12 +155,24 @@ impl Book {
     }
 
     /// Has everything installed that is wanted and not there.
-    pub(crate) fn try_all_again(&mut self) {
-        for entry in self.sets.values_mut().filter(|entry| !entry.functions.is_empty()) {
+    pub(crate) fn try_again(&mut self, language: Language) {
+        let wanted =
+            |entry: &&mut Entry| entry.list.language == language && !entry.functions.is_empty();
+        for entry in self.sets.values_mut().filter(wanted) {
             if matches!(entry.standing, Standing::Missing | Standing::Failed { .. }) {
                 entry.standing = Standing::Awaited;
             }
         }
+    }
+
+    /// The sets that are wanted and could not be installed.
+    pub(crate) fn failed(&self, language: Language) -> Vec<(Id, List)> {
+        let failed = self.sets.iter().filter(|(_, entry)| {
+            entry.list.language == language
+                && matches!(entry.standing, Standing::Failed { .. })
+                && !entry.functions.is_empty()
+        });
+        failed.map(|(id, entry)| (id.clone(), entry.list.clone())).collect()
     }
 
     pub(crate) fn in_use(&self) -> Vec<PathBuf> {
@@ -206,7 +205,9 @@ impl Book {
             Row {
                 list: id.list.clone(),
                 runtime: name(entry.list.language),
-                key: id.key.clone(),
+                key: folder(&entry.standing)
+                    .and_then(|set| set.file_name())
+                    .map_or_else(|| id.key.clone(), |name| name.to_string_lossy().into_owned()),
                 functions: entry.functions.iter().cloned().collect(),
                 status,
                 detail,

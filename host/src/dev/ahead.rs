@@ -57,8 +57,13 @@ impl Loads {
         let turns = turns.or_insert_with(|| Arc::new(Semaphore::new(AT_ONCE))).clone();
         let loaded = function.clone();
         let job = self.jobs.spawn(async move {
+            // Who waits for packages keeps nobody else waiting.
+            let installed = pool.packages(&loaded).await;
             let _turn = turns.acquire_owned().await;
-            let tried = pool.load_ahead(&loaded, ROOM).await;
+            let tried = match installed {
+                Ok(()) => pool.load_ahead(&loaded, ROOM).await,
+                Err(missing) => Err(missing),
+            };
             let same = spawn_blocking(move || unchanged(&sources)).await.unwrap_or(false);
             let loaded_well = match tried {
                 _ if !same => Loaded::Outdated,

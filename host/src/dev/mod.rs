@@ -23,6 +23,7 @@ use tokio_util::task::AbortOnDropHandle;
 use crate::config::model::FunctionsConfig;
 use crate::config::secret::Variables;
 use crate::config::{Config, FILE_NAME};
+use crate::deps::Deps;
 use crate::dev::swap::Swaps;
 use crate::dev::watch::Watch;
 use crate::invoker::Invoker;
@@ -39,7 +40,7 @@ pub struct Watching(
 );
 
 /// Begins to watch. What changes from now on is noticed.
-pub async fn start(config: &Config, invoker: Arc<Invoker>) -> Watching {
+pub async fn start(config: &Config, invoker: Arc<Invoker>, deps: Deps) -> Watching {
     let yaml = config.file.clone().unwrap_or_else(|| config.folder.join(FILE_NAME));
     let mut look = Look {
         config: config.functions.clone(),
@@ -54,15 +55,22 @@ pub async fn start(config: &Config, invoker: Arc<Invoker>) -> Watching {
     let mut swaps = Swaps::new(invoker);
     let scanned;
     (look, scanned) = look.again(Told::Nothing).await;
+    deps.adopt(&scanned.registry).await;
     swaps.consider(&scanned);
     tracing::info!("watching '{}' for changes", config.functions.path.display());
-    Watching(AbortOnDropHandle::new(tokio::spawn(run(look, swaps))))
+    Watching(AbortOnDropHandle::new(tokio::spawn(run(look, swaps, deps))))
 }
 
-async fn run(mut look: Look, mut swaps: Swaps) {
+async fn run(mut look: Look, mut swaps: Swaps, deps: Deps) {
+    let mut packages = deps.changes();
     loop {
         tokio::select! {
             () = look.watch.changed() => {}
+            Ok(()) = packages.changed() => {
+                if !swaps.try_packages_again() {
+                    continue;
+                }
+            }
             done = swaps.done() => {
                 if !swaps.finish(done) {
                     continue;
@@ -71,6 +79,7 @@ async fn run(mut look: Look, mut swaps: Swaps) {
         }
         let scanned;
         (look, scanned) = look.again(Told::Changes).await;
+        deps.adopt(&scanned.registry).await;
         if let Some(moment) = swaps.consider(&scanned) {
             look.watch.look_by(moment);
         }

@@ -23,12 +23,15 @@ pub(crate) struct Swaps {
     loads: Loads,
     /// Functions that have just been written.
     fresh: HashSet<String>,
+    /// Functions whose packages could not be installed.
+    lacking: HashSet<String>,
 }
 
 impl Swaps {
     pub(crate) fn new(invoker: Arc<Invoker>) -> Swaps {
         let aims = Aims::of(&invoker.registry());
-        Swaps { invoker, aims, loads: Loads::default(), fresh: HashSet::new() }
+        let (fresh, lacking) = (HashSet::new(), HashSet::new());
+        Swaps { invoker, aims, loads: Loads::default(), fresh, lacking }
     }
 
     /// Acts on what differs from what it should be. Returns when to look again, if it matters.
@@ -105,6 +108,10 @@ impl Swaps {
         match loaded {
             Loaded::No(Refusal::Stopping) => {}
             Loaded::No(Refusal::Load(fault)) => self.broken(&function, before, &fault),
+            Loaded::No(Refusal::Packages(trouble)) => {
+                self.lacking.insert(function.name.clone());
+                self.broken(&function, before, &Arc::new(Fault::of_packages(&trouble)));
+            }
             Loaded::Yes if is_listed => self.tell(&function),
             Loaded::Yes => self.swap(&function),
             Loaded::Outdated | Loaded::No(Refusal::Replaced) => {
@@ -123,6 +130,13 @@ impl Swaps {
             }
         }
         false
+    }
+
+    /// Packages have been installed: true when that may matter to a function.
+    pub(crate) fn try_packages_again(&mut self) -> bool {
+        let lacking = std::mem::take(&mut self.lacking);
+        lacking.iter().for_each(|name| self.aims.forget(name));
+        !lacking.is_empty()
     }
 
     /// The function serves; what served before leaves.

@@ -11,6 +11,7 @@ use alyx_protocol::{ErrorCode, RpcError};
 
 use crate::auth::account_error::AccountError;
 use crate::auth::token_error::TokenError;
+use crate::deps::Trouble;
 use crate::invoker::InvokeError;
 use crate::pool::error::{CallError, Death, Fault, Refusal};
 use crate::registry::function::Function;
@@ -202,6 +203,7 @@ fn refused(reason: &Refusal, function: &str, verbose: bool) -> ApiError {
             let public = "workers of this runtime do not start; the host's log says why";
             ApiError::new(503, "RUNTIME_UNAVAILABLE", public).retry_after(5)
         }
+        Refusal::Packages(trouble) => packages(trouble, verbose),
         Refusal::Unavailable { .. } => ApiError::new(503, "RUNTIME_UNAVAILABLE", message),
         Refusal::Disabled { .. } => ApiError::new(503, "RUNTIME_DISABLED", message),
         Refusal::Deadline => ApiError::new(504, "FUNCTION_TIMEOUT", message),
@@ -209,6 +211,18 @@ fn refused(reason: &Refusal, function: &str, verbose: bool) -> ApiError {
             ApiError::new(503, "UNAVAILABLE", message).retry_after(1)
         }
     }
+}
+
+fn packages(trouble: &Trouble, verbose: bool) -> ApiError {
+    let public = match trouble {
+        // What a tool has printed may name places that are nobody's business.
+        Trouble::Failed { list, .. } if !verbose => {
+            format!("the packages of '{list}' are not installed; the host's log says why")
+        }
+        trouble => trouble.to_string(),
+    };
+    let error = ApiError::new(503, "DEPENDENCIES_MISSING", public);
+    if matches!(trouble, Trouble::Installing { .. }) { error.retry_after(5) } else { error }
 }
 
 fn load_error(fault: &Fault, function: &str, verbose: bool) -> ApiError {

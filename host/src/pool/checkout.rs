@@ -30,12 +30,13 @@ impl RuntimePool {
         if let Some(worker) = ready {
             return Ok((Lease { pool: self.clone(), worker }, Waited::default()));
         }
+        self.shared.deps.ready(function).await?;
         let asked = Instant::now();
         let until = deadline.min(asked + self.shared.queue_timeout);
         let (call, granted) = oneshot::channel();
         let patience = until.saturating_duration_since(asked);
         let ticket = self.act(|state, now| {
-            let terms = terms(function);
+            let terms = self.terms(function);
             let outcome = state.acquire(Asking { key, function, terms, call, patience }, now);
             self.nudge.notify_one();
             outcome
@@ -54,22 +55,23 @@ impl RuntimePool {
         Ok((lease, waited))
     }
 
+    /// What the function asks of its workers.
+    fn terms(&self, function: &Function) -> Terms {
+        Terms {
+            name: function.name.as_str().into(),
+            concurrency: function.concurrency,
+            class: Class::new(function.memory, function.cpu),
+            strict: function.isolation == Isolation::Strict,
+            packages: self.shared.deps.packages(function).paths,
+        }
+    }
+
     pub(crate) fn over_time(&self, key: &Key, waited: Duration) -> Refusal {
         if self.state.lock().is_loading(key) {
             return Refusal::StillLoading { waited };
         }
         let (runtime, max) = (self.runtime.name.clone(), self.rules.max_instances);
         Refusal::Exhausted { runtime, waited, max }
-    }
-}
-
-/// What the function's manifest asks of its workers.
-fn terms(function: &Function) -> Terms {
-    Terms {
-        name: function.name.as_str().into(),
-        concurrency: function.concurrency,
-        class: Class::new(function.memory, function.cpu),
-        strict: function.isolation == Isolation::Strict,
     }
 }
 

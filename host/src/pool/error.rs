@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use alyx_protocol::RpcError;
 
+use crate::deps::Trouble;
 use crate::registry::frame;
 use crate::registry::function::Function;
 use crate::runtime::BuildFault;
@@ -32,6 +33,11 @@ pub struct Fault {
 }
 
 impl Fault {
+    /// Why a function is not loaded whose packages are not there.
+    pub(crate) fn of_packages(trouble: &Trouble) -> Self {
+        Fault { kind: "packages".into(), message: trouble.to_string(), ..Fault::default() }
+    }
+
     pub(crate) fn from_build(fault: BuildFault, function: &Function) -> Self {
         Fault {
             kind: fault.kind,
@@ -94,6 +100,9 @@ pub enum Refusal {
     CrashLoop { retry_after: Duration },
     #[error("the function does not load: {}", .0.message)]
     Load(Arc<Fault>),
+    /// Packages that it uses are not installed.
+    #[error(transparent)]
+    Packages(#[from] Trouble),
     #[error("workers do not start: {0}")]
     Start(Arc<str>),
     #[error("runtime '{runtime}' is not available: {why}")]

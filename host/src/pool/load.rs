@@ -24,8 +24,8 @@ pub(crate) async fn run(
     worker: Arc<Worker>,
     function: Arc<Function>,
 ) {
-    let loaded = match pool.runtime.loadable(&function).await {
-        Ok(path) => match worker.load(&function, &path.to_string_lossy(), PATIENCE).await {
+    let loaded = match pool.loadable(&function).await {
+        Ok(loadable) => match worker.load(&function, &loadable, PATIENCE).await {
             Ok(told) => learned(&pool, &function, told).map_err(|fault| *fault),
             Err(fault) => Err(fault),
         },

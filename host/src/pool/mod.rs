@@ -8,6 +8,7 @@ pub mod checkout;
 pub mod lease;
 pub mod start;
 pub mod load;
+pub mod packages;
 pub mod clock;
 pub mod state;
 pub mod queue;
@@ -36,6 +37,7 @@ use tokio::time::{Instant, timeout_at};
 use tokio_util::task::TaskTracker;
 
 use crate::db::Store;
+use crate::deps::Deps;
 use crate::invocation::Invocation;
 use crate::metrics::PoolMetrics;
 use crate::pool::error::{KillReason, Refusal};
@@ -67,6 +69,7 @@ pub struct Shared {
     /// What workers are served from.
     pub store: Store,
     pub schemas: Arc<Schemas>,
+    pub deps: Deps,
     pub queue_timeout: Duration,
 }
 
@@ -178,15 +181,13 @@ impl RuntimePool {
         self.act(|state, now| state.want_blanks(self.rules.min_warm, now));
     }
 
-    /// Builds what has to be built before the function can be loaded, however long that takes. A
-    /// fault is told when the function is called.
-    pub async fn prepare(&self, function: &Function) {
-        let _told_when_called = self.runtime.loadable(function).await;
-    }
-
-    /// True when `min_warm` workers are up, or it is known that they do not start.
+    /// True when `min_warm` workers are up, or it is known that they do not start, and no packages
+    /// are being installed.
     #[must_use]
     pub fn ready(&self) -> bool {
+        if self.shared.deps.installing(&self.runtime.name) {
+            return false;
+        }
         let state = self.state.lock();
         let census = state.census();
         census.blank + census.idle + census.busy >= self.rules.min_warm || state.is_broken()

@@ -123,7 +123,7 @@ impl RuntimePool {
 
     /// A build needs no worker, and none waits for it.
     async fn build_ahead(&self, function: &Function) -> Result<(), Refusal> {
-        let built = self.runtime.loadable(function).await;
+        let built = self.loadable(function).await;
         let Err(fault) = built else { return Ok(()) };
         let fault = Fault::from_build(fault, function).framed(function);
         load::tell(function, &fault);

@@ -2,6 +2,7 @@
 //!
 //! Plain data.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -71,6 +72,8 @@ pub(crate) struct Terms {
     pub(crate) class: Class,
     /// Its workers hold no other function, ever.
     pub(crate) strict: bool,
+    /// Folders of packages: with others, a worker would import what it was not asked for.
+    pub(crate) packages: Vec<PathBuf>,
 }
 
 /// One call that asks for a worker.

@@ -35,7 +35,9 @@ impl<W: Clone, F: Clone, T> State<W, F, T> {
                 && slot.held.iter().all(|held| {
                     let other = self.routes.get(&held.key);
                     (held.key == want.key || held.name != route.terms.name)
-                        && other.is_none_or(|other| other.shares(now))
+                        && other.is_none_or(|other| {
+                            other.shares(now) && other.terms.packages == route.terms.packages
+                        })
                 })
         };
         let takers = self.workers.iter().filter(|(_, slot)| takes(slot));

@@ -16,6 +16,7 @@ use tokio::time::Instant;
 
 use crate::invocation::Invocation;
 use crate::pool::error::{Death, Fault, KillReason, without_root};
+use crate::pool::packages::Loadable;
 use crate::pool::rules::Class;
 use crate::registry::function::Function;
 use crate::rpc::peer::{Peer, PeerClosed};
@@ -115,18 +116,19 @@ impl Worker {
     pub(crate) async fn load(
         &self,
         function: &Function,
-        path: &str,
+        loadable: &Loadable,
         patience: Duration,
     ) -> Result<LoadResult, Fault> {
         let began = Instant::now();
         let params = LoadParams {
             function: function.name.to_string(),
             revision: function.revision.to_string(),
-            path: path.to_owned(),
+            path: loadable.path.to_string_lossy().into_owned(),
             root: Some(function.root.to_string_lossy().into_owned()),
             entry: None,
             env: function.env.iter().map(|(k, v)| (k.clone(), v.expose().to_owned())).collect(),
             timeout_ms: Some(patience.as_millis() as u64),
+            paths: loadable.packages.iter().map(|p| p.to_string_lossy().into_owned()).collect(),
         };
         // The shim bounds its own loading; the host waits a little longer before it gives up.
         let answer = self.ask(method::LOAD, &params, patience + EXIT_PATIENCE).await;

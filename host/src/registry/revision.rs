@@ -174,7 +174,9 @@ fn packages(root: &Path, folder: Option<&Path>, language: Option<Language>) -> V
     let folders = [Some(root), folder].into_iter().flatten();
     let names = || lists.iter().flat_map(|list| list.iter());
     let paths = folders.flat_map(|folder| names().map(move |name| folder.join(name)));
-    paths.filter(|path| path.is_file()).collect()
+    // What Alyx has installed follows from the lists; only what the user has does not.
+    let is_ours = |path: &PathBuf| path.parent().is_some_and(Path::is_symlink);
+    paths.filter(|path| path.is_file() && !is_ours(path)).collect()
 }
 
 struct Hash<'a>(Sha256, &'a Path);

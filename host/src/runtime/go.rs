@@ -107,12 +107,14 @@ impl GoToolchain {
         Ok(binary)
     }
 
-    /// The binary of one revision of a function, built unless it is there.
+    /// The binary of one revision of a function, built unless it is there; `modules` is a module
+    /// cache other than the user's own.
     pub(crate) async fn build(
         &self,
         entry: &Path,
         root: &Path,
         revision: &str,
+        modules: Option<&Path>,
     ) -> Result<PathBuf, BuildFault> {
         let fault = |kind: &str, message: String| BuildFault {
             kind: kind.into(),
@@ -134,6 +136,9 @@ impl GoToolchain {
         command.arg("build").arg("--source").arg(entry).arg("--root").arg(root);
         command.arg("--out").arg(&binary).arg("--shim").arg(&self.sources);
         command.arg("--cache").arg(self.cache.join("build"));
+        if let Some(modules) = modules {
+            command.env("GOMODCACHE", modules);
+        }
         let output = match tokio::time::timeout(PATIENCE, output(command)).await {
             Ok(Ok(output)) => output,
             Ok(Err(e)) => return Err(fault("build", format!("the build did not start: {e}"))),

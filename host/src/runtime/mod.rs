@@ -163,15 +163,20 @@ impl Runtime {
         }
     }
 
-    /// What a worker is told to load for a function: the entry itself, or what was built from it.
+    /// What a worker is told to load for a function: the entry itself, or what was built from it
+    /// with these modules.
     ///
     /// # Errors
     /// [`BuildFault`] with the place in the function's source.
-    pub async fn loadable(&self, function: &Function) -> Result<PathBuf, BuildFault> {
+    pub async fn loadable(
+        &self,
+        function: &Function,
+        modules: Option<&Path>,
+    ) -> Result<PathBuf, BuildFault> {
         let source = function.folder.as_ref().unwrap_or(&function.entry);
         match &self.kind {
             Kind::Interpreted { .. } | Kind::Node { .. } => Ok(function.entry.clone()),
-            Kind::Go(go) => go.build(source, &function.root, &function.revision).await,
+            Kind::Go(go) => go.build(source, &function.root, &function.revision, modules).await,
         }
     }
 }

@@ -23,6 +23,7 @@ use crate::config::issue::Issue;
 use crate::config::model::Backend;
 use crate::db::Store;
 use crate::db::error::StoreError;
+use crate::deps::{Deps, Purpose};
 use crate::dev;
 use crate::http::{self, App, Cors};
 use crate::invoker::{self, Invoker};
@@ -82,6 +83,7 @@ pub struct Host {
     pub invoker: Arc<Invoker>,
     pub metrics: Arc<Metrics>,
     pub store: Store,
+    deps: Deps,
     _run_dir: RunDir,
 }
 
@@ -107,9 +109,15 @@ impl Host {
             strict_output: mode != Mode::Serve,
             watched: mode == Mode::Dev,
         };
-        let pool = runtimes::pool(config, &registry, &run_dir, &store, &metrics, mode).await?;
+        let deps = Deps::new(config, purpose(mode));
+        if mode == Mode::Dev {
+            deps.make_folder();
+        }
+        deps.adopt(&registry).await;
+        let parts = runtimes::Parts { run_dir: &run_dir, store: &store, deps: &deps };
+        let pool = runtimes::pool(config, &registry, &parts, &metrics, mode).await?;
         let invoker = Arc::new(Invoker::new(registry, source, pool, metrics.clone()));
-        Ok(Host { invoker, metrics, store, _run_dir: run_dir })
+        Ok(Host { invoker, metrics, store, deps, _run_dir: run_dir })
     }
 
     /// Lets calls under way end for up to `patience`, then ends all workers and closes the
@@ -117,6 +125,14 @@ impl Host {
     pub async fn stop(&self, patience: Duration) {
         self.invoker.pool().stop(Instant::now() + patience).await;
         self.store.close().await;
+    }
+}
+
+/// What is done about packages that are not installed.
+fn purpose(mode: Mode) -> Purpose {
+    match mode {
+        Mode::Serve | Mode::Dev => Purpose::Serve,
+        Mode::Once | Mode::Look => Purpose::Use,
     }
 }
 
@@ -142,7 +158,7 @@ pub async fn serve(config: &Config, mode: Mode) -> Result<(), ServerError> {
         draining: AtomicBool::new(false),
     });
     let _watching = match mode {
-        Mode::Dev => Some(dev::start(config, host.invoker.clone()).await),
+        Mode::Dev => Some(dev::start(config, host.invoker.clone(), host.deps.clone()).await),
         _ => None,
     };
     let cors = Cors {

@@ -12,6 +12,7 @@ use futures_util::future::join_all;
 use crate::config::Config;
 use crate::config::model::{Network, PoolConfig, SandboxMode};
 use crate::db::Store;
+use crate::deps::Deps;
 use crate::metrics::Metrics;
 use crate::pool::error::Refusal;
 use crate::pool::rules::{Class, Rules};
@@ -31,17 +32,24 @@ const FIRST_CREDIT: u32 = 64;
 const TOOLCHAIN_ENV: [&str; 8] =
     ["HOME", "TMPDIR", "XDG_CACHE_HOME", "GOPATH", "GOCACHE", "GOMODCACHE", "CC", "CGO_ENABLED"];
 
+/// What workers of all runtimes share.
+#[derive(Debug)]
+pub(crate) struct Parts<'a> {
+    pub(crate) run_dir: &'a RunDir,
+    pub(crate) store: &'a Store,
+    pub(crate) deps: &'a Deps,
+}
+
 /// The pools of all runtimes that have functions, or may get some while they are watched.
 pub(crate) async fn pool(
     config: &Config,
     registry: &Registry,
-    run_dir: &RunDir,
-    store: &Store,
+    parts: &Parts<'_>,
     metrics: &Arc<Metrics>,
     mode: Mode,
 ) -> Result<Pool, ServerError> {
     let (cache, shims) = unpack(config)?;
-    let shared = shared(config, run_dir, store).await?;
+    let shared = shared(config, parts).await?;
     let mut pool = Pool::default();
     for (name, found) in find_all(config, registry, &shims, &cache, mode).await {
         let is_used = is_used(registry, name);
@@ -150,17 +158,19 @@ fn is_used(registry: &Registry, runtime: &str) -> bool {
     registry.iter().any(|function| function.runtime == runtime)
 }
 
-async fn shared(config: &Config, run_dir: &RunDir, store: &Store) -> Result<Shared, ServerError> {
+async fn shared(config: &Config, parts: &Parts<'_>) -> Result<Shared, ServerError> {
+    let Parts { run_dir, store, deps } = parts;
     let confinement = confinement(config, run_dir).await?;
     let directory = [&config.functions.path, &config.folder].into_iter().find(|dir| dir.is_dir());
     Ok(Shared {
         launcher: Arc::new(ProcessLauncher::new(confinement, run_dir.workers())),
         sockets: run_dir.sockets(),
         directory: directory.cloned().unwrap_or_else(|| PathBuf::from("/")),
-        readable: vec![config.functions.path.clone(), config.folder.join(".alyx/deps")],
+        readable: vec![config.functions.path.clone(), deps.folder().to_owned()],
         limits: Limits::default(),
-        store: store.clone(),
+        store: (*store).clone(),
         schemas: Arc::default(),
+        deps: (*deps).clone(),
         queue_timeout: config.functions.pool.queue_timeout,
     })
 }
@@ -214,9 +224,9 @@ fn rules(pool: &PoolConfig, runtime: &Runtime) -> Rules {
 async fn warm(pool: Arc<RuntimePool>, functions: Vec<Arc<Function>>) {
     if pool.runtime.builds() {
         tracing::info!("building {} functions of runtime '{}'", functions.len(), pool.runtime.name);
-    }
-    for function in functions {
-        pool.prepare(&function).await;
+        for function in functions {
+            pool.prepare(&function).await;
+        }
     }
     pool.warm();
 }

@@ -48,7 +48,13 @@ impl Pool {
 
     fn call(&mut self, call: &'static str, function: &'static str) -> &mut Pool {
         let name = function.into();
-        let terms = Terms { name, concurrency: None, class: Class::default(), strict: false };
+        let terms = Terms {
+            name,
+            concurrency: None,
+            class: Class::default(),
+            strict: false,
+            packages: Vec::new(),
+        };
         let (key, patience) = (key(function), Duration::from_secs(10));
         let asking = Asking { key: &key, function: &function, terms, call, patience };
         let (place, actions) = self.state.acquire(asking, self.now);

@@ -30,16 +30,23 @@ NEAR_MISSES = ("Handler", "HANDLER", "handle", "main", "default", "lambda_handle
 class Source:
     """Where a function's code is, and what it is called."""
 
-    __slots__ = ("entry", "function", "path", "revision", "root")
+    __slots__ = ("entry", "function", "path", "paths", "revision", "root")
 
     def __init__(
-        self, function: str, revision: str, path: str, root: str, entry: str
+        self,
+        function: str,
+        revision: str,
+        path: str,
+        root: str,
+        entry: str,
+        paths: list[str],
     ) -> None:
         self.function = function
         self.revision = revision
         self.path = path
         self.root = root
         self.entry = entry
+        self.paths = paths  # of installed packages
 
 
 class Loaded:
@@ -102,7 +109,7 @@ def load(source: Source, milliseconds: float) -> Loaded:
     """
     path, folder = source.path, os.path.dirname(source.path)
     _forget_local_modules(source.root)
-    _search_first_in([folder, source.root])
+    _search_first_in([folder, source.root, *source.paths])
     unique = re.sub(r"\W", "_", f"{source.function}_{source.revision}")
     name = PREFIX + unique
     try:

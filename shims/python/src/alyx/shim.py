@@ -148,9 +148,12 @@ class Shim:
         env = params.get("env", {})
         if type(env) is not dict or {type(value) for value in env.values()} - {str}:
             raise BadRequest("INVALID_PARAMS", "load: 'env' must hold strings")
+        paths = params.get("paths", [])
+        if type(paths) is not list or {type(folder) for folder in paths} - {str}:
+            raise BadRequest("INVALID_PARAMS", "load: 'paths' must be a list of strings")
         if len(self._main_jobs) >= MAX_WAITING_LOADS:
             raise BadRequest("OVERLOADED", f"{MAX_WAITING_LOADS} loads are waiting")
-        source = loader.Source(*key, path, root, entry)
+        source = loader.Source(*key, path, root, entry, paths)
         limit = _number(params, "timeoutMs", 0)
         self._main_jobs.append(lambda: self._load_now(id, source, Frozen(env), limit))
         self._main_wake.release()

@@ -62,8 +62,8 @@ pub(super) fn key((name, revision): Function) -> Key {
     format!("revision-{name}-{revision}").into()
 }
 
-/// What functions ask for: every third is strict, every fourth takes one call at a time, every
-/// fifth needs larger workers.
+/// What functions ask for: every third is strict, every fourth takes one call at a time and has
+/// packages, every fifth needs larger workers.
 pub(super) fn terms((name, _): Function) -> Terms {
     let memory = if name % 5 == 4 { 512 } else { 256 };
     Terms {
@@ -71,6 +71,7 @@ pub(super) fn terms((name, _): Function) -> Terms {
         concurrency: (name % 4 == 3).then_some(1),
         class: Class { memory, millicpus: 1000 },
         strict: name % 3 == 2,
+        packages: (name % 4 == 3).then(|| "packages".into()).into_iter().collect(),
     }
 }
 
@@ -170,6 +171,7 @@ impl World {
             assert_ne!(other.0, function.0, "no two revisions of a function in one worker");
             assert!(shares, "this runtime shares no workers");
             assert!(!terms_of.strict && !terms(*other).strict, "strict functions are alone");
+            assert_eq!(terms_of.packages, terms(*other).packages, "one set of packages");
         }
         worker.told.push(function);
         worker.loading = Some(function);
