@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::harness::{Host, PATIENCE, Project, RUNTIMES, eventually, in_every_runtime, new_id};
+use crate::harness::{
+    Host, PATIENCE, Project, RUNTIMES, Runtime, eventually, in_every_runtime, new_id,
+};
 
 /// One worker for each runtime, one call at a time.
 fn narrow(queue_timeout: &str) -> Project {
@@ -38,6 +40,23 @@ async fn h8_a_full_pool_is_503_with_retry_after() {
         assert!(refused.took < Duration::from_secs(3), "{runtime}: {:?}", refused.took);
         drop(holding);
     }
+}
+
+#[tokio::test]
+async fn h8_a_function_that_is_still_being_built_says_so() {
+    // Not built before: no other test has this text.
+    let now = std::time::SystemTime::now();
+    let text = Runtime::Go.fixture("probe") + &format!("\n// {now:?}\n");
+    let config = json!({"functions": {"pool": {"queue_timeout": "20ms"}}});
+    let host = Project::new().file("functions/fresh.go", &text).config(config).serve().await;
+    for _ in 0..2 {
+        let message = host.call("fresh", json!({})).await.error_message(503, "POOL_EXHAUSTED");
+        assert!(message.contains("still being built"), "{message}");
+    }
+    eventually("it serves", PATIENCE * 4, async || {
+        (host.call("fresh", json!({})).await.status == 200).then_some(())
+    })
+    .await;
 }
 
 #[tokio::test]

@@ -1,0 +1,139 @@
+//! Many callers and few workers: everybody gets a turn, and who cannot be served hears so at once.
+
+use std::time::{Duration, Instant};
+
+use futures_util::future::join_all;
+use serde_json::json;
+
+use crate::harness::client::Answer;
+use crate::harness::{Project, RUNTIMES, in_every_runtime};
+
+#[tokio::test]
+async fn fairness_a_cold_function_is_served_beside_a_hot_one() {
+    in_every_runtime(async |runtime| {
+        let cold = runtime.function("cold");
+        let config = json!({"functions": {"pool": {"max_instances": 2, "concurrency": 2}}});
+        let host = Project::new()
+            .with(runtime, "probe")
+            .file(&runtime.file(&cold), &runtime.fixture("probe"))
+            .config(config)
+            .serve()
+            .await;
+        host.value(runtime, json!({})).await;
+        // One after the other they take 10 s.
+        let hot =
+            (0..400).map(|_| host.probe(runtime, json!({"do": "echo", "value": 1, "ms": 100})));
+        let one = async {
+            // In the middle of them.
+            host.begin(&runtime.probe(), json!({"do": "hold", "ms": 10})).await.0.answer().await;
+            let asked = Instant::now();
+            host.call(&cold, json!({"do": "echo", "value": 2})).await.value();
+            asked.elapsed()
+        };
+        let first_hot = async {
+            let answers = join_all(hot).await;
+            assert!(answers.iter().all(|answer| answer.status == 200), "{runtime}");
+            answers.iter().map(|answer| answer.took).max().expect("there are some")
+        };
+        let (longest, waited) = tokio::join!(first_hot, async {
+            let asked = Instant::now();
+            host.call(&cold, json!({"do": "echo", "value": 2})).await.value();
+            let early = asked.elapsed();
+            (early, one.await)
+        });
+        assert!(longest > Duration::from_secs(5), "{runtime}: there was no queue: {longest:?}");
+        assert!(waited.0 < longest / 2, "{runtime}: {waited:?} of {longest:?}");
+    })
+    .await;
+}
+
+/// Calls at a steady rate, answered or not.
+async fn at_a_rate(
+    host: &crate::harness::Host,
+    function: &str,
+    every: Duration,
+    count: u32,
+) -> Vec<Answer> {
+    let began = tokio::time::Instant::now();
+    let calls = (0..count).map(|n| async move {
+        tokio::time::sleep_until(began + n * every).await;
+        host.call(function, json!({"do": "echo", "value": 1, "ms": 50})).await
+    });
+    join_all(calls).await
+}
+
+#[tokio::test]
+async fn fairness_overload_is_refused_at_once_and_the_workers_stay_busy() {
+    in_every_runtime(async |runtime| {
+        // 40 calls a second at most; 80 come.
+        let pool = json!({"max_instances": 1, "concurrency": 2, "queue_timeout": "1s"});
+        let config = json!({"functions": {"pool": pool}});
+        let host = Project::new().with(runtime, "probe").config(config).serve().await;
+        let function = runtime.probe();
+        host.call(&function, json!({})).await.value();
+        let began = Instant::now();
+        let answers = at_a_rate(&host, &function, Duration::from_micros(12_500), 640).await;
+        let took = began.elapsed();
+        let good = answers.iter().filter(|answer| answer.status == 200).count();
+        let alone = Instant::now();
+        let alike = (0..2).map(|_| async {
+            for _ in 0..20 {
+                host.call(&function, json!({"do": "echo", "value": 1, "ms": 50})).await.value();
+            }
+        });
+        join_all(alike).await;
+        // What it does when nobody is in the way, in the same time.
+        let capacity = 40.0 * took.as_secs_f64() / alone.elapsed().as_secs_f64();
+        assert!(good as f64 > capacity * 0.75, "{runtime}: {good} of {capacity:.0}");
+        let refused: Vec<_> = answers.iter().filter(|answer| answer.status != 200).collect();
+        assert!(refused.len() > 100, "{runtime}: {} refused", refused.len());
+        for answer in &refused {
+            answer.error(503, "POOL_EXHAUSTED");
+            assert!(answer.header("retry-after").is_some(), "{runtime}");
+        }
+        let at_once = refused.iter().filter(|answer| answer.took < Duration::from_millis(300));
+        let at_once = at_once.count() as f64 / refused.len() as f64;
+        assert!(at_once > 0.8, "{runtime}: {:.0} % were refused at once", at_once * 100.0);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn fairness_a_client_that_reads_slowly_holds_up_nobody() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let pool = json!({"max_instances": 1, "concurrency": 1});
+    let host = Project::with_probes().config(json!({"functions": {"pool": pool}})).serve().await;
+    for runtime in RUNTIMES {
+        let body =
+            json!({"do": "repeat", "text": "0123456789abcdef", "times": 262_144}).to_string();
+        let mut slow = tokio::net::TcpStream::connect(host.address).await.expect("it serves");
+        let head = format!(
+            "POST /api/functions/{} HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n{body}",
+            runtime.probe(),
+            body.len()
+        );
+        slow.write_all(head.as_bytes()).await.expect("it reads");
+        let mut first = [0; 12];
+        slow.read_exact(&mut first).await.expect("the answer begins");
+        // 4 MiB are on their way; nobody reads on, and the only worker is free all the same.
+        let asked = Instant::now();
+        host.value(runtime, json!({"do": "echo", "value": 1})).await;
+        assert!(asked.elapsed() < Duration::from_secs(5), "{runtime}: {:?}", asked.elapsed());
+    }
+}
+
+#[tokio::test]
+async fn fairness_a_client_that_sends_slowly_holds_no_worker() {
+    use tokio::io::AsyncWriteExt;
+    let pool = json!({"max_instances": 1, "concurrency": 1});
+    let host = Project::with_probes().config(json!({"functions": {"pool": pool}})).serve().await;
+    for runtime in RUNTIMES {
+        let mut slow = tokio::net::TcpStream::connect(host.address).await.expect("it serves");
+        let head = format!(
+            "POST /api/functions/{} HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{{",
+            runtime.probe()
+        );
+        slow.write_all(head.as_bytes()).await.expect("it reads");
+        host.value(runtime, json!({"do": "echo", "value": 1})).await;
+    }
+}
