@@ -28,12 +28,15 @@ impl RunDir {
         private_dir(&shared, true)?;
         let path = shared.join(format!("{instance}-{}", std::process::id()));
         remove_leftovers(&shared, instance);
-        private_dir(&path, false)?;
-        let lock = File::create(path.join("lock"))?;
+        // Under its own name only once it is locked: until then it looks like a leftover.
+        let fresh = shared.join(format!("new-{instance}-{}", std::process::id()));
+        private_dir(&fresh, false)?;
+        let lock = File::create(fresh.join("lock"))?;
         flock(&lock, FlockOperation::NonBlockingLockExclusive)?;
         for inner in ["s", "w"] {
-            private_dir(&path.join(inner), false)?;
+            private_dir(&fresh.join(inner), false)?;
         }
+        std::fs::rename(&fresh, &path)?;
         Ok(RunDir { path, _lock: lock })
     }
 
@@ -111,6 +114,26 @@ fn remove_leftovers(shared: &Path, instance: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn hosts_that_start_together_leave_each_other_alone() {
+        let base = tempfile::tempdir().unwrap();
+        let (shared, done) = (base.path().to_owned(), std::sync::atomic::AtomicBool::new(false));
+        std::thread::scope(|scope| {
+            let folder = shared.join(format!("alyx-{}", rustix::process::getuid().as_raw()));
+            let done = &done;
+            scope.spawn(move || {
+                while !done.load(std::sync::atomic::Ordering::Relaxed) {
+                    remove_leftovers(&folder, "aa");
+                }
+            });
+            for _ in 0..500 {
+                let own = RunDir::create(&shared, "aa").unwrap();
+                assert!(own.sockets().is_dir());
+            }
+            done.store(true, std::sync::atomic::Ordering::Relaxed);
+        });
+    }
 
     #[test]
     fn leftovers_of_the_same_project_go_and_others_stay() {
