@@ -34,6 +34,13 @@ test("the forms of throw", () => {
   check({ reason: "odd" }, { message: "function failed", details: { reason: "odd" } });
 });
 
+test("no room for a buffer is told as such, and the rest of what Node says is not", () => {
+  const full = { code: "OUT_OF_MEMORY", message: "out of memory" };
+  check(new RangeError("Array buffer allocation failed"), full);
+  check(Object.assign(new Error("Failed to allocate memory"), { code: "ERR_MEMORY_ALLOCATION_FAILED" }), full);
+  check(new RangeError("Invalid array length"), { message: "Invalid array length" });
+});
+
 test("extra fields are details, nested ones too; code and message are not among them", () => {
   const thrown = {
     code: "VALIDATION_ERROR",

@@ -73,6 +73,7 @@ def with_fields(error, **fields):
             None,
             None,
         ),
+        ("MemoryError()", "OUT_OF_MEMORY", "out of memory", None),
         ("SystemExit(3)", "FUNCTION_ERROR", "the handler called sys.exit(3)", None),
         ("KeyboardInterrupt", "FUNCTION_ERROR", "function failed", None),
         ("asyncio.CancelledError('own')", "FUNCTION_ERROR", "own", None),
