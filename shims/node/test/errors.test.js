@@ -37,7 +37,10 @@ test("the forms of throw", () => {
 test("no room for a buffer is told as such, and the rest of what Node says is not", () => {
   const full = { code: "OUT_OF_MEMORY", message: "out of memory" };
   check(new RangeError("Array buffer allocation failed"), full);
-  check(Object.assign(new Error("Failed to allocate memory"), { code: "ERR_MEMORY_ALLOCATION_FAILED" }), full);
+  check(
+    Object.assign(new Error("Failed to allocate memory"), { code: "ERR_MEMORY_ALLOCATION_FAILED" }),
+    full,
+  );
   check(new RangeError("Invalid array length"), { message: "Invalid array length" });
 });
 
