@@ -17,8 +17,8 @@ use crate::registry::function::Function;
 use crate::registry::scan::unchanged;
 
 /// Revisions of one runtime that are loaded at the same time.
-const AT_ONCE: usize = 2;
-/// How long to look for room for one more worker.
+const AT_ONCE: usize = 3;
+/// How long to wait for a worker when all are busy.
 const ROOM: Duration = Duration::from_secs(1);
 
 /// What came of it.

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 /// After the last change, when all files touched are whole.
 const QUIET: Duration = Duration::from_millis(8);
 /// The same when one may be in the middle of being written, or about to come back.
-const UNSURE: Duration = Duration::from_millis(60);
+const UNSURE: Duration = Duration::from_millis(100);
 /// Nobody waits longer than this for somebody else to stop.
 const LONGEST: Duration = Duration::from_millis(500);
 

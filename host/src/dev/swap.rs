@@ -3,7 +3,7 @@
 //! A new revision is loaded first and serves then; until then, and for as long as it does not
 //! load, the one before it serves. The only writer of the registry under `alyx dev`.
 
-use std::collections::HashSet;
+use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 
 use tokio::time::Instant;
@@ -25,13 +25,27 @@ pub(crate) struct Swaps {
     fresh: HashSet<String>,
     /// Functions whose packages could not be installed.
     lacking: HashSet<String>,
+    /// What served or might have, the latest last: it may come back with an undo.
+    past: VecDeque<Arc<Function>>,
 }
+
+/// Functions without a worker that are loaded ahead when many change at once; the rest tell of
+/// themselves when they are called.
+const UNUSED: usize = 8;
+/// Old revisions of all functions whose builds are kept.
+const KEPT: usize = 5;
 
 impl Swaps {
     pub(crate) fn new(invoker: Arc<Invoker>) -> Swaps {
         let aims = Aims::of(&invoker.registry());
-        let (fresh, lacking) = (HashSet::new(), HashSet::new());
-        Swaps { invoker, aims, loads: Loads::default(), fresh, lacking }
+        Swaps {
+            invoker,
+            aims,
+            loads: Loads::default(),
+            fresh: HashSet::new(),
+            past: VecDeque::new(),
+            lacking: HashSet::new(),
+        }
     }
 
     /// Acts on what differs from what it should be. Returns when to look again, if it matters.
@@ -43,12 +57,20 @@ impl Swaps {
         let fresh = scanned.registry.iter().filter(|function| self.aims.set(function));
         let mut fresh: Vec<&Arc<Function>> = fresh.collect();
         // Those that somebody is using come first.
-        fresh.sort_by_key(|function| {
-            let before = before.get(&function.name);
-            !before.is_some_and(|before| self.is_kept(before))
-        });
-        for function in fresh {
-            self.change(function, scanned);
+        let is_used = |function: &Function| {
+            before.get(&function.name).is_some_and(|before| self.is_kept(before))
+        };
+        fresh.sort_by_cached_key(|function| !is_used(function));
+        let used = fresh.iter().filter(|function| is_used(function)).count();
+        for (place, function) in fresh.into_iter().enumerate() {
+            match self.prepare(function) {
+                Some(pool) if place < used + UNUSED => self.load(pool, function, scanned),
+                Some(pool) => {
+                    pool.revive(&function.revision);
+                    self.swap(function);
+                }
+                None => {}
+            }
         }
         look_at
     }
@@ -70,33 +92,42 @@ impl Swaps {
         self.loads.next().await
     }
 
-    fn change(&mut self, function: &Arc<Function>, scanned: &Scanned) {
+    /// The pool that is to load the function, if anything is to be loaded.
+    fn prepare(&mut self, function: &Arc<Function>) -> Option<Arc<RuntimePool>> {
         let name = &function.name;
         let before = self.invoker.registry().get(name).cloned();
         self.drop_load(name, before.as_ref());
         if let Some(problem) = &function.problem {
             tracing::error!(function = %name, "function is disabled: {problem}");
-            return self.fail(function, before, &problem.to_string());
+            self.fail(function, before, &problem.to_string());
+            return None;
         }
         let pool = match self.invoker.pool().runtime(&function.runtime) {
             Ok(pool) => pool.clone(),
             Err(refusal) => {
                 tracing::warn!("{refusal}");
-                return self.swap(function);
+                self.swap(function);
+                return None;
             }
         };
-        let same = before.as_ref().is_some_and(|before| before.revision == function.revision);
-        if same {
-            // Back to what still serves.
-            pool.revive(&function.revision);
-            return self.swap(function);
-        }
-        pool.warm();
-        if before.is_none() {
+        let Some(before) = before else {
             // Calls may come at once, and wait.
             self.invoker.replace(name, Some((**function).clone()));
             self.fresh.insert(name.clone());
+            return Some(pool);
+        };
+        if before.revision == function.revision {
+            // Back to what still serves.
+            pool.revive(&function.revision);
+            self.swap(function);
+            return None;
         }
+        Some(pool)
+    }
+
+    fn load(&mut self, pool: Arc<RuntimePool>, function: &Arc<Function>, scanned: &Scanned) {
+        pool.warm();
+        let name = &function.name;
         let sources = scanned.sources.get(name).cloned().unwrap_or_default();
         self.loads.begin(pool, function, sources);
     }
@@ -116,6 +147,7 @@ impl Swaps {
             Loaded::Yes => self.swap(&function),
             Loaded::Outdated | Loaded::No(Refusal::Replaced) => {
                 self.retire(&function);
+                self.discard(&function);
                 if let Some(pool) = self.pool(&function).filter(|_| is_listed) {
                     pool.revive(&function.revision);
                 }
@@ -207,11 +239,24 @@ impl Swaps {
         }
     }
 
-    fn retire(&self, function: &Function) {
-        if function.problem.is_none()
-            && let Some(pool) = self.pool(function)
+    fn retire(&mut self, function: &Arc<Function>) {
+        let Some(pool) = self.pool(function).filter(|_| function.problem.is_none()) else { return };
+        pool.replaced(&function.revision);
+        self.past.retain(|past| past.revision != function.revision);
+        self.past.push_back(function.clone());
+        if self.past.len() > KEPT
+            && let Some(oldest) = self.past.pop_front()
         {
-            pool.replaced(&function.revision);
+            let now = self.invoker.registry().get(&oldest.name).cloned();
+            if now.is_none_or(|now| now.revision != oldest.revision) {
+                self.discard(&oldest);
+            }
+        }
+    }
+
+    fn discard(&self, function: &Function) {
+        if let Some(pool) = self.pool(function) {
+            pool.discard(&function.revision);
         }
     }
 

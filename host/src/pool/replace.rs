@@ -13,6 +13,7 @@ use crate::pool::RuntimePool;
 use crate::pool::error::{Fault, Refusal};
 use crate::pool::load;
 use crate::pool::rules::Key;
+use crate::pool::slot::{Phase, Slot};
 use crate::pool::state::{Actions, State};
 use crate::registry::function::Function;
 
@@ -86,6 +87,12 @@ impl<W: Clone, F: Clone, T> State<W, F, T> {
         }
     }
 
+    /// Whether a worker may be had without a call ending first.
+    pub(crate) fn has_room(&self) -> bool {
+        let busy = |slot: &Slot<W>| slot.phase == Phase::Active && !slot.idle();
+        self.workers.len() < self.rules.max_instances || !self.workers.values().all(busy)
+    }
+
     /// The last workers of a frozen revision, which nothing could bring back.
     pub(crate) fn is_frozen(&self, key: &Key, now: Instant) -> bool {
         let fault = self.routes.get(key).and_then(|route| route.load_fault.as_ref());
@@ -94,8 +101,8 @@ impl<W: Clone, F: Clone, T> State<W, F, T> {
 }
 
 impl RuntimePool {
-    /// Has a worker take the function in ahead of its first call. Waits for that as long as a load
-    /// may take, but for a free worker only as long as `patience`.
+    /// Has a worker take the function in ahead of its first call. Waits as long as workers start
+    /// and load, but when all are busy only for `patience`.
     ///
     /// # Errors
     /// [`Refusal`]; [`Refusal::Exhausted`] when there is no room for a worker.
@@ -114,6 +121,8 @@ impl RuntimePool {
                 Err(Refusal::Deadline) => match self.over_time(key, patience) {
                     Refusal::StillLoading { .. } => {}
                     _ if self.serves(key) => return Ok(()),
+                    // A worker is on its way, or about to leave.
+                    _ if self.state.lock().has_room() => {}
                     refusal => return Err(refusal),
                 },
                 Err(refusal) => return Err(refusal),
@@ -145,6 +154,11 @@ impl RuntimePool {
     /// See [`State::revive`].
     pub fn revive(&self, revision: &Key) {
         self.state.lock().revive(revision);
+    }
+
+    /// Removes what was built of a revision that nobody will ask for again.
+    pub fn discard(&self, revision: &Key) {
+        self.runtime.discard(revision);
     }
 
     /// Whether a revision can be loaded again when its code has changed.

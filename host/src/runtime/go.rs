@@ -75,7 +75,14 @@ impl GoToolchain {
 
     /// The shim's binary, built on first use.
     pub(crate) async fn shim(&self) -> Result<&PathBuf, Unavailable> {
-        self.shim.get_or_try_init(|| self.build_shim()).await
+        self.shim
+            .get_or_try_init(|| async {
+                let shim = self.build_shim().await?;
+                sweep(&self.cache.join("build"), |name| name.starts_with("build-"));
+                sweep(&shim.with_file_name("functions"), |name| name.ends_with(".tmp"));
+                Ok(shim)
+            })
+            .await
     }
 
     /// The folder that holds all that workers run: the shim, and functions as they are built.
@@ -161,6 +168,14 @@ impl GoToolchain {
         }
     }
 
+    /// Removes what was built of one revision; a worker that runs it is not harmed.
+    pub(crate) fn discard(&self, revision: &str) {
+        if let Some(shim) = self.shim.get() {
+            let _was_never_built =
+                std::fs::remove_file(shim.with_file_name("functions").join(revision));
+        }
+    }
+
     fn command(&self, program: &Path) -> Command {
         let mut command = Command::new(program);
         command.env_clear().envs(self.env.iter().map(|(name, value)| (name, value)));
@@ -170,6 +185,20 @@ impl GoToolchain {
             .stderr(Stdio::piped())
             .kill_on_drop(true);
         command
+    }
+}
+
+/// Removes what builds have left behind that were ended before their end. Other hosts may be
+/// building in the same folders, so it has to be old.
+fn sweep(folder: &Path, is_left: impl Fn(&str) -> bool) {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    for entry in entries.filter(|entry| is_left(&entry.file_name().to_string_lossy())) {
+        let written = entry.metadata().and_then(|metadata| metadata.modified()).ok();
+        let age = written.and_then(|written| written.elapsed().ok()).unwrap_or_default();
+        if age > PATIENCE * 2 {
+            let path = entry.path();
+            let _gone = std::fs::remove_dir_all(&path).or_else(|_| std::fs::remove_file(&path));
+        }
     }
 }
 

@@ -143,6 +143,13 @@ impl Runtime {
         matches!(self.kind, Kind::Go(_))
     }
 
+    /// Removes what was built of a revision that nobody will ask for again.
+    pub fn discard(&self, revision: &str) {
+        if let Kind::Go(go) = &self.kind {
+            go.discard(revision);
+        }
+    }
+
     /// The command that starts a blank worker which may use so many bytes; may have to build it
     /// first.
     ///

@@ -28,6 +28,8 @@ use crate::server::{Mode, ServerError};
 
 /// Calls a worker takes until its shim has said otherwise.
 const FIRST_CREDIT: u32 = 64;
+/// Blank workers beyond `min_warm` under `alyx dev`.
+const DEV_BLANKS: usize = 2;
 /// What of the host's environment the Go toolchain needs.
 const TOOLCHAIN_ENV: [&str; 8] =
     ["HOME", "TMPDIR", "XDG_CACHE_HOME", "GOPATH", "GOCACHE", "GOMODCACHE", "CC", "CGO_ENABLED"];
@@ -68,7 +70,7 @@ pub(crate) async fn pool(
                 if is_used {
                     tracing::info!("runtime '{name}' {} runs as local processes", runtime.version);
                 }
-                let rules = rules(&config.functions.pool, &runtime);
+                let rules = rules(&config.functions.pool, &runtime, mode);
                 let runtime = RuntimePool::new(runtime, shared.clone(), rules, metrics.pool(name));
                 if is_used && matches!(mode, Mode::Serve | Mode::Dev) {
                     let mine = |f: &&Arc<Function>| f.runtime == name && f.problem.is_none();
@@ -206,15 +208,23 @@ async fn confinement(config: &Config, run_dir: &RunDir) -> Result<Confinement, S
     Ok(chosen)
 }
 
-fn rules(pool: &PoolConfig, runtime: &Runtime) -> Rules {
+fn rules(pool: &PoolConfig, runtime: &Runtime, mode: Mode) -> Rules {
+    // Each save takes a blank worker, and the next save may come before the next blank is there.
+    let min_warm = match mode {
+        Mode::Dev if pool.min_warm > 0 => {
+            (pool.min_warm + DEV_BLANKS).min(pool.max_instances / 2).max(pool.min_warm)
+        }
+        _ => pool.min_warm,
+    };
     Rules {
-        min_warm: pool.min_warm,
+        min_warm,
         max_instances: pool.max_instances,
         idle_timeout: pool.idle_timeout,
         credit: pool.concurrency.unwrap_or(FIRST_CREDIT),
         class: Class::new(pool.memory_limit, pool.cpu_limit),
-        // A worker of a compiled language is the program of one function.
-        shares: !runtime.builds(),
+        // A worker of a compiled language is the program of one function. While code changes,
+        // what one function has imported is not to be found by the next.
+        shares: !runtime.builds() && mode != Mode::Dev,
         ..Rules::default()
     }
 }
