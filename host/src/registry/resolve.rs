@@ -43,6 +43,15 @@ impl Places {
         Places { language, search, modules }
     }
 
+    /// The files that make one program with `entry`: Go takes the folder where a link leads.
+    pub fn beside(&self, root: &Path, entry: &Path) -> Vec<PathBuf> {
+        let real = fs::canonicalize(entry).unwrap_or_default();
+        match real.parent() {
+            Some(folder) if self.language == Language::Go && folder != root => go_files(folder),
+            _ => Vec::new(),
+        }
+    }
+
     /// The files that `import`, written in `file`, may mean.
     pub fn of(&self, file: &Path, import: &str) -> Vec<PathBuf> {
         let Some(folder) = file.parent() else { return Vec::new() };
@@ -77,12 +86,17 @@ impl Places {
         for (module, folder) in &self.modules {
             let Some(rest) = import.strip_prefix(module.as_str()) else { continue };
             if rest.is_empty() || rest.starts_with('/') {
-                found.extend(files_in(&folder.join(rest.trim_start_matches('/')), &[".go"]));
+                found.extend(go_files(&folder.join(rest.trim_start_matches('/'))));
             }
         }
-        found.retain(|path| !path.to_string_lossy().ends_with("_test.go"));
         found
     }
+}
+
+fn go_files(folder: &Path) -> Vec<PathBuf> {
+    let mut found = files_in(folder, &[".go"]);
+    found.retain(|path| !path.to_string_lossy().ends_with("_test.go"));
+    found
 }
 
 fn node(folder: &Path, import: &str) -> Vec<PathBuf> {

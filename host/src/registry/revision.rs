@@ -136,6 +136,7 @@ fn imported(
 ) {
     let folder = parts.folder.or_else(|| parts.entry.parent()).unwrap_or(root);
     let places = Places::new(language, root, folder);
+    files.extend(places.beside(root, parts.entry));
     let is_code = |path: &PathBuf| Language::of_file(path) == Some(language);
     let mut queue: Vec<PathBuf> = files.iter().filter(|path| is_code(path)).cloned().collect();
     let mut open = false;

@@ -100,6 +100,13 @@ fn an_import_through_a_link_counts_by_where_the_code_is() {
     project.write("lib/part.js", "");
     let after = revisions(&project);
     assert!(before.0 != after.0 && before.1 == after.1);
+    // In Go all files of the real folder are one program.
+    let project = Project::new(&[("lib/real.go", ""), ("b.js", "")]);
+    symlink("lib/real.go", project.path("a.go")).unwrap();
+    let before = revisions(&project);
+    project.write("lib/part.go", "");
+    let after = revisions(&project);
+    assert!(before.0 != after.0 && before.1 == after.1);
 }
 
 #[test]

@@ -100,7 +100,7 @@ async fn h55_a_function_behind_a_link_is_reloaded_when_its_file_changes() {
         save(&host, &format!("functions/{target}"), &source(runtime, "r1"), "hello").await;
         assert_eq!(revision(&host, "hello").await, "r1", "{runtime}");
         // The link is pointed elsewhere.
-        let other = target.replace("hello", "other");
+        let other = target.replace("_real", "_other");
         let since = Since::now(&host);
         host.project.write(&format!("functions/{other}"), &source(runtime, "r2"));
         symlink(&other, host.project.path("functions/_link")).unwrap();
