@@ -23,7 +23,18 @@ impl Fault {
     pub(crate) fn new(why: impl ToString) -> Fault {
         Fault { why: why.to_string(), ..Fault::default() }
     }
+
+    /// With files called as the user knows them.
+    pub(crate) fn renamed(mut self, from: &str, to: &str) -> Fault {
+        for line in self.output.iter_mut().chain([&mut self.why]) {
+            *line = line.replace(from, to);
+        }
+        self
+    }
 }
+
+/// Lines of output that go with a fault.
+const KEPT_LINES: usize = 40;
 
 /// Patterns whose first group is the package; the earlier ones say more.
 type Patterns = LazyLock<Vec<Regex>>;
@@ -66,9 +77,9 @@ static PIP: Patterns = LazyLock::new(|| {
 
 static GO: Patterns = LazyLock::new(|| {
     all(&[
+        r"go\.mod:\d+: require ([^\s:]+): ",
         r"^go: ([^\s:]+@[^\s:]+): ",
         r"verifying ([^\s:]+@[^\s:]+): ",
-        r"go\.mod:\d+:\d*:? ?require ([^\s:]+)",
     ])
 });
 
@@ -77,13 +88,20 @@ fn is_error(language: Language, line: &str) -> bool {
     match language {
         Language::Node => line.starts_with("npm error") || line.starts_with("npm ERR!"),
         Language::Python => line.trim_start().to_ascii_lowercase().starts_with("error"),
-        Language::Go => line.starts_with("go: ") && !line.starts_with("go: downloading"),
+        Language::Go => {
+            let says = line.starts_with("go: ") && !line.starts_with("go: downloading");
+            says || line.contains("go.mod:")
+        }
     }
 }
 
 /// What a failed run of the language's tool printed, in short.
 #[must_use]
-pub fn blame(language: Language, output: Vec<String>) -> Fault {
+pub fn blame(language: Language, mut output: Vec<String>) -> Fault {
+    // npm explains all that it can do when it is told something wrong.
+    if let Some(usage) = output.iter().position(|line| line == "npm error Usage:") {
+        output.truncate(usage);
+    }
     let patterns = match language {
         Language::Node => &NPM,
         Language::Python => &PIP,
@@ -110,6 +128,7 @@ pub fn blame(language: Language, output: Vec<String>) -> Fault {
         }
     };
     let why = if why.is_empty() { "it printed nothing".to_owned() } else { cleaned(&why) };
+    output.drain(..output.len().saturating_sub(KEPT_LINES));
     Fault { package, why, output }
 }
 
@@ -145,7 +164,7 @@ mod tests {
         let script = "npm error code 1\nnpm error path /p/.alyx/deps/node/1.partial/node_modules/@a/broken\nnpm error command failed\nnpm error command sh -c exit 1";
         let why = "path /p/.alyx/deps/node/1.partial/node_modules/@a/broken";
         check(Language::Node, script, Some("@a/broken"), why);
-        let stale = "npm error code EUSAGE\nnpm error `npm ci` can only install packages when your package.json and package-lock.json are in sync.\nnpm error Missing: left-pad@1.3.0 from lock file";
+        let stale = "npm error code EUSAGE\nnpm error `npm ci` can only install packages when your package.json and package-lock.json are in sync.\nnpm error Missing: left-pad@1.3.0 from lock file\nnpm error Usage:\nnpm error npm ci";
         let why = "Missing: left-pad@1.3.0 from lock file";
         check(Language::Node, stale, Some("left-pad@1.3.0"), why);
     }
@@ -170,6 +189,12 @@ mod tests {
         let missing = "go: example.com/nosuch@v1.6.0: reading https://p.example/x.mod: 403 Forbidden\n\tserver response: gone";
         let why = "example.com/nosuch@v1.6.0: reading https://p.example/x.mod: 403 Forbidden";
         check(Language::Go, missing, Some("example.com/nosuch@v1.6.0"), why);
+        let wrong = "go: errors parsing ../x/go.mod:\n/x/go.mod:5: require a.example/b: version \"v2.0.0\" invalid";
+        let why = "/x/go.mod:5: require a.example/b: version \"v2.0.0\" invalid";
+        check(Language::Go, wrong, Some("a.example/b"), why);
+        let wrong =
+            "go: errors parsing ../x/go.mod:\n/x/go.mod:5: usage: require module/path v1.2.3";
+        check(Language::Go, wrong, None, "/x/go.mod:5: usage: require module/path v1.2.3");
     }
 
     #[test]

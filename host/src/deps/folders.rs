@@ -248,7 +248,7 @@ fn parent(path: &Path) -> PathBuf {
 }
 
 /// The path without `..`, which may lead to what is not there.
-fn plain(path: &Path) -> PathBuf {
+pub(crate) fn plain(path: &Path) -> PathBuf {
     let mut plain = PathBuf::new();
     for part in path.components() {
         match part {

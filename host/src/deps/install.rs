@@ -37,8 +37,12 @@ pub(crate) fn key(list: &List, tool: &Tool) -> String {
 /// # Errors
 /// [`Fault`], naming the package where the tool does.
 pub(crate) async fn install(job: &Job<'_>, in_use: &[PathBuf]) -> Result<PathBuf, Fault> {
-    let (language, key) = (job.list.language, key(job.list, job.tool));
     let _lock = lock(job).await?;
+    // Who had the lock may have written one of npm's.
+    let List { language, root, folder, .. } = job.list;
+    let now = List::read(*language, root, folder).unwrap_or_else(|| job.list.clone());
+    let job = &Job { list: &now, ..*job };
+    let (language, key) = (now.language, key(&now, job.tool));
     let set = job.folders.set(language, &key);
     // Who had the lock may have installed it.
     if job.folders.has(language, &key) {

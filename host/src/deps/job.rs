@@ -16,7 +16,7 @@ use crate::deps::tools::{Tool, Tools};
 /// Longest run of a tool, and of a wait for another's. What has to be compiled may take its time.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30 * 60);
 /// Lines of a tool's output that are kept for the error.
-const KEPT_LINES: usize = 40;
+const KEPT_LINES: usize = 400;
 
 /// What an install works with.
 pub(crate) struct Job<'a> {

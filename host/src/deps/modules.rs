@@ -27,6 +27,11 @@ struct Module {
 
 /// The user's `go.mod` and `go.sum` are left as they are.
 pub(crate) async fn install(job: &Job<'_>, partial: &Path) -> Result<(), Fault> {
+    let folder = format!("{}/", partial.display());
+    download(job, partial).await.map_err(|fault| fault.renamed(&folder, ""))
+}
+
+async fn download(job: &Job<'_>, partial: &Path) -> Result<(), Fault> {
     let (go, folder) = (&job.tool.program, &job.list.folder);
     let modfile = partial.join("go.mod");
     for name in ["go.mod", "go.sum"] {
@@ -54,9 +59,9 @@ pub(crate) async fn install(job: &Job<'_>, partial: &Path) -> Result<(), Fault> 
     let edit = edit.map(std::ffi::OsString::from).chain([modfile.clone().into()]);
     job.order(&job.tools.order(go, edit, folder, &env), |_| {}).await?;
     let file = format!("-modfile={}", modfile.display());
-    let download = job.tools.order(go, ["mod", "download", "-json", &file], folder, &env);
+    let order = job.tools.order(go, ["mod", "download", "-json", &file], folder, &env);
     let mut json = String::new();
-    let ended = job.order(&download, |line| {
+    let ended = job.order(&order, |line| {
         if json.len() + line.len() < MAX_JSON {
             json.push_str(line);
             json.push('\n');

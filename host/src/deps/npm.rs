@@ -8,7 +8,7 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
 use crate::deps::blame::Fault;
-use crate::deps::folders::{between, remove};
+use crate::deps::folders::{between, plain, remove};
 use crate::deps::job::Job;
 use crate::deps::list::List;
 use crate::deps::list::node::LOCKS;
@@ -141,10 +141,8 @@ fn relink(
         let path = entry?.path();
         let name = path.file_name().unwrap_or_default().to_owned();
         if path.is_symlink() {
-            let target = place.join(inner).join(fs::read_link(&path)?);
-            let Ok(target) = target.canonicalize() else { continue };
-            let Ok(target) = target.strip_prefix(stage.canonicalize()?).map(|t| root.join(t))
-            else {
+            let target = plain(&place.join(inner).join(fs::read_link(&path)?));
+            let Ok(target) = target.strip_prefix(stage).map(|target| root.join(target)) else {
                 continue;
             };
             fs::remove_file(&path)?;

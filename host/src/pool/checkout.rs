@@ -3,12 +3,13 @@
 //! The waiting itself is here; who is next is the state's to say.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant as StdInstant};
+use std::time::Duration;
 
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout_at};
 
 use crate::pool::RuntimePool;
+use crate::pool::clock;
 use crate::pool::error::Refusal;
 use crate::pool::lease::{Lease, Waited};
 use crate::pool::rules::Asking;
@@ -26,7 +27,8 @@ impl RuntimePool {
         deadline: Instant,
     ) -> Result<(Lease, Waited), Refusal> {
         let key = &function.revision;
-        let ready = self.state.lock().try_acquire(key, StdInstant::now());
+        let now = clock::now();
+        let ready = self.state.lock().try_acquire(key, now);
         if let Some(worker) = ready {
             return Ok((Lease { pool: self.clone(), worker }, Waited::default()));
         }

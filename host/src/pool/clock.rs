@@ -4,7 +4,7 @@
 //! Knows when to look; what follows is the state's to say.
 
 use std::sync::{Arc, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant as StdInstant};
 
 use tokio::time::Instant;
 
@@ -19,6 +19,11 @@ const PING_PATIENCE: Duration = Duration::from_secs(30);
 /// How often the memory of workers is looked at, and the part of the limit that is too much.
 const MEMORY_INTERVAL: Duration = Duration::from_secs(1);
 const TOO_MUCH: f64 = 0.8;
+
+/// The moment as the state counts it: that of the timers, which a test may move.
+pub(crate) fn now() -> StdInstant {
+    Instant::now().into_std()
+}
 
 /// Tells the state that time passes, for as long as the pool exists.
 pub(crate) async fn keep_time(pool: Weak<RuntimePool>) {

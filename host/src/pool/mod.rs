@@ -160,10 +160,7 @@ impl RuntimePool {
     #[must_use]
     pub fn new(runtime: Runtime, shared: Shared, rules: Rules, metrics: PoolMetrics) -> Arc<Self> {
         let pool = Arc::new(RuntimePool {
-            state: Mutex::new(State::new(
-                Rules { min_warm: 0, ..rules.clone() },
-                StdInstant::now(),
-            )),
+            state: Mutex::new(State::new(Rules { min_warm: 0, ..rules.clone() }, clock::now())),
             runtime,
             shared,
             metrics,
@@ -199,7 +196,8 @@ impl RuntimePool {
     }
 
     pub(crate) fn release(self: &Arc<Self>, number: u64) {
-        let actions = self.state.lock().release(number, StdInstant::now());
+        let now = clock::now();
+        let actions = self.state.lock().release(number, now);
         self.take(actions);
     }
 
@@ -212,7 +210,8 @@ impl RuntimePool {
         self: &Arc<Self>,
         event: impl FnOnce(&mut PoolState, StdInstant) -> R,
     ) -> R::Value {
-        let outcome = event(&mut self.state.lock(), StdInstant::now());
+        let now = clock::now();
+        let outcome = event(&mut self.state.lock(), now);
         let (value, actions) = outcome.split();
         self.take(actions);
         value
@@ -288,3 +287,6 @@ impl<V> Outcome for (V, Vec<PoolAction>) {
         self
     }
 }
+
+#[cfg(test)]
+mod simulation;

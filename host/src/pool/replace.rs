@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use tokio::time::Instant as TokioInstant;
 
 use crate::pool::RuntimePool;
+use crate::pool::clock;
 use crate::pool::error::{Fault, Refusal};
 use crate::pool::load;
 use crate::pool::rules::Key;
@@ -147,7 +148,7 @@ impl RuntimePool {
     /// See [`State::freeze`]. What is built stays, and can be loaded again.
     pub fn freeze(&self, revision: &Key, fault: &Arc<Fault>) {
         if !self.runtime.builds() {
-            self.state.lock().freeze(revision, fault.clone(), Instant::now());
+            self.state.lock().freeze(revision, fault.clone(), clock::now());
         }
     }
 

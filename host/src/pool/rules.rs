@@ -9,6 +9,10 @@ use std::time::Duration;
 /// A function's revision, which differs from that of every other function.
 pub(crate) type Key = Arc<str>;
 
+/// How long a function without a worker waits before a busy one has to make room for it, and how
+/// long a worker serves at least before it has to.
+pub(crate) const TURN: Duration = Duration::from_millis(200);
+
 /// What the configuration asks of one runtime's pool.
 #[derive(Debug, Clone)]
 pub struct Rules {

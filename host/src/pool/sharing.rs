@@ -6,13 +6,10 @@
 use std::time::{Duration, Instant};
 
 use crate::pool::balance::{Want, Why};
-use crate::pool::rules::Key;
+use crate::pool::rules::{Key, TURN};
 use crate::pool::slot::{Phase, Slot};
 use crate::pool::state::State;
 
-/// How long a function without a worker waits before a busy one has to make room for it, and how
-/// long a worker serves at least before it has to.
-pub(crate) const TURN: Duration = Duration::from_millis(200);
 /// How long functions stay together at least.
 const TOGETHER: Duration = Duration::from_secs(10);
 

@@ -24,6 +24,7 @@ mod go;
 mod folder;
 mod manifest;
 mod load;
+mod deps;
 mod dev;
 mod cli;
 mod config;

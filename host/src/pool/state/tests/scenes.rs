@@ -1,7 +1,7 @@
 //! One promise at a time.
 
 use super::*;
-use crate::pool::sharing::TURN;
+use crate::pool::rules::TURN;
 
 /// Functions of [`world::terms`] that share and ask for nothing special.
 const PLAIN: [usize; 4] = [0, 1, 6, 10];
