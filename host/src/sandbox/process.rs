@@ -153,9 +153,7 @@ impl Shared {
             Level::Off => None,
             Level::Isolated => Some(TASKS),
             Level::Restricted if user.is_some() => Some(TASKS),
-            Level::Restricted => {
-                Some(tree::tasks_of(rustix::process::getuid().as_raw()) + TASKS_TOGETHER)
-            }
+            Level::Restricted => Some(tree::tasks_beside_ours() + TASKS_TOGETHER),
         }
     }
 

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, getpid, getuid, kill_process};
 
 /// How often a tree is looked at that keeps growing.
 const LOOKS: usize = 100;
@@ -52,8 +52,15 @@ impl Processes {
     }
 }
 
+/// Processes and threads of this process's user that this process has not started.
+pub(crate) fn tasks_beside_ours() -> u64 {
+    let ours = Processes::all().below(getpid());
+    let ours: u64 = ours.iter().map(|(_, usage)| usage.threads).sum();
+    tasks_of(getuid().as_raw()).saturating_sub(ours)
+}
+
 /// Processes and threads of a user on the whole machine.
-pub(crate) fn tasks_of(user: u32) -> u64 {
+fn tasks_of(user: u32) -> u64 {
     let folders = fs::read_dir("/proc").into_iter().flatten().flatten();
     let own = folders.filter(|folder| folder.metadata().is_ok_and(|found| found.uid() == user));
     let threads = own.filter_map(|folder| {
@@ -108,11 +115,13 @@ mod tests {
         let shell = Pid::from_child(&child);
         let all = Processes::all();
         assert_eq!(all.below(shell).len(), 1);
-        let own = all.below(rustix::process::getpid());
+        let own = all.below(getpid());
         let (_, usage) = own.iter().find(|(pid, _)| *pid == shell).unwrap();
         assert_eq!(usage.threads, 1);
         assert!((1 << 16..1 << 26).contains(&usage.resident), "{usage:?}");
-        assert!(tasks_of(rustix::process::getuid().as_raw()) >= 3);
+        let all_of_user = tasks_of(getuid().as_raw());
+        assert!(all_of_user >= 3);
+        assert!(tasks_beside_ours() < all_of_user);
         kill_below(shell);
         // The shell waits for its child, and then ends by itself.
         assert!(child.wait().unwrap().code().is_some());

@@ -131,7 +131,7 @@ async fn c5_4_a_list_that_cannot_be_read_is_told_with_its_place() {
             "functions/go.mod",
             "module functions\n\ngo 1.22\n\nrequire nonsense\n",
             Runtime::Go,
-            "nonsense",
+            "go.mod:5: usage: require",
         ),
     ];
     for (list, text, runtime, why) in lists {
