@@ -1,10 +1,6 @@
 //! The guide's thumbnails, which need a package: Pillow.
 //!
-//! Alyx does not install dependencies yet, so the test does what a user can do today: pip puts
-//! the package into the functions folder, which Python functions import from. That needs pip's
-//! index, as the other installs of the tests do.
-
-use std::process::{Command, Stdio};
+//! The host installs it, as `functions/requirements.txt` names it. That needs pip's index.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -12,18 +8,21 @@ use serde_json::json;
 
 use super::blocks::Block;
 use super::blog::{self, Person};
-use crate::harness::Project;
-use crate::harness::project::Ran;
 
 /// The newest that still has packages for Python 3.9.
-const PILLOW: &str = "Pillow==11.3.0";
+const PILLOW: &str = "Pillow==11.3.0\n";
 
 pub(super) async fn process_image(block: &Block) {
     let project = blog::with(blog::project(), block);
     let without = project.run(&["list", "--json"]).await;
     assert!(without.stdout.contains("No module named 'PIL'"), "{without:?}");
-    install_pillow(&project).await;
-    let host = project.serve().await;
+    let host = project.file("functions/requirements.txt", PILLOW).serve().await;
+    host.ready().await;
+    host.log
+        .wait_for("that it is installed", |line| {
+            line.message().starts_with("installed the packages of 'functions/requirements.txt'")
+        })
+        .await;
     let image = json!({"image": STANDARD.encode(ppm(640, 320))});
     let nobody = host.call("process_image", image.clone()).await;
     assert_eq!(nobody.error_message(500, "FUNCTION_ERROR"), "Authentication required");
@@ -41,21 +40,6 @@ pub(super) async fn process_image(block: &Block) {
     assert_eq!(&png[..8], b"\x89PNG\r\n\x1a\n");
     // Width and height stand at the start of the first chunk.
     assert_eq!(png[16..24], [0, 0, 0, 200, 0, 0, 0, 100]);
-}
-
-/// pip comes from an environment of its own: not every Python has it.
-async fn install_pillow(project: &Project) {
-    let (python, functions) = (project.path("tmp/pip/bin/python"), project.path("functions"));
-    let mut make = Command::new("python3");
-    make.args(["-m", "venv"]).arg(project.path("tmp/pip"));
-    let mut install = Command::new(python);
-    install.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]);
-    install.args(["--only-binary=:all:", PILLOW, "--target"]).arg(functions);
-    for mut command in [make, install] {
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let ran = Ran::of(command).await;
-        assert_eq!(ran.code, Some(0), "{ran:?}");
-    }
 }
 
 /// A picture in the simplest format that there is.
