@@ -10,6 +10,7 @@ use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 
+use crate::cli::output::{print, print_json};
 use crate::cli::{ConfigFile, Failure};
 use crate::config::model::Level;
 use crate::deps::blame::Fault;
@@ -56,7 +57,7 @@ pub(crate) async fn run(Command::Install(options): Command) -> Result<(), Failur
         }
     }
     let rows = deps.rows();
-    print(&rows, options.json);
+    show(&rows, options.json)?;
     let lacking: Vec<_> = rows.iter().filter(|row| !row.whole).map(|row| &*row.list).collect();
     let lists = lacking.join(", ");
     match (lacking.len(), options.check) {
@@ -68,17 +69,13 @@ pub(crate) async fn run(Command::Install(options): Command) -> Result<(), Failur
     }
 }
 
-/// The output of the command, which is what stdout is for.
-#[expect(clippy::print_stdout, reason = "the command's own output")]
-fn print(rows: &[Row], as_json: bool) {
+fn show(rows: &[Row], as_json: bool) -> Result<(), Failure> {
     if as_json {
         let all: Vec<Value> = rows.iter().map(as_value).collect();
-        println!("{}", serde_json::to_string_pretty(&all).unwrap_or_default());
-        return;
+        return print_json(&all);
     }
     if rows.is_empty() {
-        println!("no function has a list of packages");
-        return;
+        return print("no function has a list of packages");
     }
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
@@ -92,7 +89,7 @@ fn print(rows: &[Row], as_json: bool) {
         let functions = row.functions.len().to_string();
         table.add_row([row.list.clone(), row.runtime.to_owned(), functions, set, status]);
     }
-    println!("{table}");
+    print(table)
 }
 
 fn as_value(row: &Row) -> Value {

@@ -4,6 +4,7 @@ use clap::Args;
 use comfy_table::{Table, presets};
 use serde_json::{Value, json};
 
+use crate::cli::output::{print, print_json};
 use crate::cli::{ConfigFile, Failure};
 use crate::server::examine::{Finding, State, examine};
 
@@ -17,15 +18,13 @@ pub(crate) struct Doctor {
     json: bool,
 }
 
-#[expect(clippy::print_stdout, reason = "the command's own output")]
 pub(crate) async fn run(options: Doctor) -> Result<(), Failure> {
     let config = options.config.load()?;
     let findings = examine(&config).await;
     if options.json {
-        let rows: Vec<_> = findings.iter().map(as_value).collect();
-        println!("{}", Value::from(rows));
+        print_json(&findings.iter().map(as_value).collect::<Vec<_>>())?;
     } else {
-        println!("{}", table(&findings));
+        print(table(&findings))?;
     }
     let broken = findings.iter().filter(|finding| finding.state == State::Broken).count();
     match broken {

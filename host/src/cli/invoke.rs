@@ -18,6 +18,7 @@ use tokio::time::timeout;
 use uuid::Uuid;
 
 use crate::cli::logging::Style;
+use crate::cli::output::print;
 use crate::cli::{ConfigFile, Failure, logging};
 use crate::config::Config;
 use crate::http::error::ApiError;
@@ -123,7 +124,7 @@ async fn remote(
         request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
     }
     let (status, body) = send(stream, &address, request, input).await?;
-    print(&body);
+    print(String::from_utf8_lossy(&body))?;
     if status.is_success() {
         Ok(())
     } else {
@@ -154,10 +155,7 @@ async fn local(config: &Config, options: &Invoke, input: Bytes) -> Result<(), Fa
     };
     host.stop(Duration::from_secs(2)).await;
     match result {
-        Ok(value) => {
-            print(&value);
-            Ok(())
-        }
+        Ok(value) => print(String::from_utf8_lossy(&value)),
         Err(error) => Err(failure(&error)),
     }
 }
@@ -169,9 +167,4 @@ async fn caller(config: &Config, token: &str) -> Result<Arc<Auth>, Failure> {
 
 fn failure(error: &ApiError) -> Failure {
     Failure::failed(format!("{} ({}): {}", error.code, error.status.as_u16(), error.message))
-}
-
-#[expect(clippy::print_stdout, reason = "the command's own output")]
-fn print(body: &[u8]) {
-    println!("{}", String::from_utf8_lossy(body));
 }

@@ -8,6 +8,7 @@ use futures_util::StreamExt;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
+use crate::cli::output::{print, print_json};
 use crate::cli::{ConfigFile, Failure};
 use crate::config::Config;
 use crate::pool::error::Refusal;
@@ -47,8 +48,7 @@ pub(crate) async fn run(options: List) -> Result<(), Failure> {
         .collect()
         .await;
     host.stop(Duration::from_secs(2)).await;
-    print(&functions, &rows, options.json);
-    Ok(())
+    show(&functions, &rows, options.json)
 }
 
 async fn status(
@@ -84,14 +84,15 @@ async fn status(
     }
 }
 
-/// The output of the command, which is what stdout is for.
-#[expect(clippy::print_stdout, reason = "the command's own output")]
-fn print(functions: &[std::sync::Arc<Function>], rows: &[Row], as_json: bool) {
+fn show(
+    functions: &[std::sync::Arc<Function>],
+    rows: &[Row],
+    as_json: bool,
+) -> Result<(), Failure> {
     let pairs = functions.iter().zip(rows);
     if as_json {
         let all: Vec<Value> = pairs.map(|(f, row)| as_value(f, row)).collect();
-        println!("{}", serde_json::to_string_pretty(&all).unwrap_or_default());
-        return;
+        return print_json(&all);
     }
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
@@ -115,7 +116,7 @@ fn print(functions: &[std::sync::Arc<Function>], rows: &[Row], as_json: bool) {
             status,
         ]);
     }
-    println!("{table}");
+    print(table)
 }
 
 fn as_value(f: &Function, row: &Row) -> Value {

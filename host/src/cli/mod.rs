@@ -8,8 +8,10 @@ pub mod invoke;
 pub mod token;
 pub mod deps;
 pub mod dev;
+pub mod limits;
 pub mod doctor;
 pub mod pretty;
+pub mod output;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -61,6 +63,9 @@ enum Command {
         after_help = "Example:\n  TOKEN=$(alyx token --id u1 --role admin --expires 1h)\n  curl -X POST http://localhost:8090/api/functions/hello -H \"Authorization: Bearer $TOKEN\""
     )]
     Token(token::Token),
+    /// Show every limit that holds, its value and where it comes from
+    #[command(after_help = "Example:\n  alyx limits\n  alyx limits hello --json")]
+    Limits(limits::Limits),
     /// Check what this machine and this project have, and say how to mend what is missing
     #[command(after_help = "Example:\n  alyx doctor --json")]
     Doctor(doctor::Doctor),
@@ -168,6 +173,7 @@ async fn dispatch(command: Command) -> Result<(), Failure> {
         Command::Invoke(options) => invoke::run(options).await,
         Command::Deps(command) => deps::run(command).await,
         Command::Token(options) => token::run(options),
+        Command::Limits(options) => limits::run(&options),
         Command::Doctor(options) => doctor::run(options).await,
     }
 }

@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use crate::auth::minter::Minter;
 use crate::auth::verifier::Verifier;
+use crate::cli::output::print;
 use crate::cli::{ConfigFile, Failure};
 use crate::config::quantity::parse_duration;
 use crate::dev::secret;
@@ -37,7 +38,6 @@ pub(crate) struct Token {
     expires: String,
 }
 
-#[expect(clippy::print_stdout, reason = "the command's own output")]
 pub(crate) fn run(options: Token) -> Result<(), Failure> {
     let mut config = options.config.load()?;
     secret::adopt(&mut config).map_err(Failure::failed)?;
@@ -59,8 +59,7 @@ pub(crate) fn run(options: Token) -> Result<(), Failure> {
     Verifier::new(jwt, None)
         .verify_now(&token)
         .map_err(|error| Failure::usage(format!("the host would refuse such a token: {error}")))?;
-    println!("{token}");
-    Ok(())
+    print(token)
 }
 
 fn object(text: &str) -> Result<Value, Failure> {

@@ -27,7 +27,7 @@ mod wire;
 mod moment;
 mod refusal;
 mod guard;
-mod limits;
+pub mod limits;
 
 use crate::config::collection::CollectionConfig;
 use crate::config::model::DatabaseConfig;

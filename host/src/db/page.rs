@@ -7,18 +7,18 @@ use crate::db::datum::Datum;
 use crate::db::documents::document;
 use crate::db::error::DbError;
 use crate::db::filter::{Condition, compiled};
+use crate::db::limits::MOST_DOCUMENTS;
 use crate::db::request::List;
 use crate::db::session::Session;
 use crate::db::written::Written;
 use rusqlite::params_from_iter;
 
 const DEFAULT_LIMIT: i64 = 100;
-const MOST: i64 = 1000;
 const MOST_KEYS: usize = 16;
 
 pub(super) fn list(session: &Session, list: &List, out: &mut Written) -> Result<(), DbError> {
     let collection = session.catalog.find(&list.collection)?;
-    let limit = within("limit", list.limit.unwrap_or(DEFAULT_LIMIT), MOST)?;
+    let limit = within("limit", list.limit.unwrap_or(DEFAULT_LIMIT), MOST_DOCUMENTS)?;
     let offset = within("offset", list.offset.unwrap_or(0), i64::MAX)?;
     let order = order(collection, list.sort.as_deref().unwrap_or_default())?;
     let columns = chosen(collection, list.fields.as_deref())?;

@@ -4,6 +4,7 @@
 
 use crate::db::datum::Kind;
 use crate::db::error::{DbError, DbErrorKind};
+use crate::db::limits::LARGEST_ANSWER;
 use crate::db::wire::{EXACT, glance, masked};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -11,9 +12,6 @@ use rusqlite::types::ValueRef;
 use serde::de::IgnoredAny;
 use serde_json::Value;
 use std::io::Write;
-
-/// The largest answer to one call.
-pub(super) const LARGEST: usize = 32 << 20;
 
 /// JSON text that grows.
 #[derive(Debug, Default)]
@@ -89,11 +87,13 @@ impl Written {
 
     /// To be asked after each row, so that a runaway result never fills the memory.
     pub(super) fn within_limit(&self) -> Result<(), DbError> {
-        if self.text.len() <= LARGEST {
+        if self.text.len() <= LARGEST_ANSWER {
             return Ok(());
         }
-        let message =
-            format!("the result is over {} MiB; ask for fewer rows or columns", LARGEST >> 20);
+        let message = format!(
+            "the result is over {} MiB; ask for fewer rows or columns",
+            LARGEST_ANSWER >> 20
+        );
         Err(DbError::new(DbErrorKind::Validation, "RESULT_TOO_LARGE", message))
     }
 

@@ -23,7 +23,7 @@ use crate::rpc::pending::{Answer, Call};
 use crate::sandbox::Exit;
 
 /// How long a cancelled call may go on.
-const GRACE: Duration = Duration::from_secs(1);
+pub const GRACE: Duration = Duration::from_secs(1);
 
 /// The right to make one call on one worker. Comes back to the pool when dropped.
 #[derive(Debug)]

@@ -13,7 +13,7 @@ use crate::pool::slot::{Action, Phase, Route, Waiting, pick};
 use crate::pool::state::{Actions, State};
 
 /// Calls of one function that may wait for a worker, however fast they are.
-const QUEUE: usize = 4096;
+pub const QUEUE: usize = 4096;
 /// A call is turned away when it would wait longer than this part of what it may wait.
 const HOPE: f64 = 0.9;
 

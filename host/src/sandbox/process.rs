@@ -22,15 +22,13 @@ use crate::sandbox::cgroup::{Cgroup, Share};
 use crate::sandbox::levels::Confinement;
 use crate::sandbox::memory::Meter;
 use crate::sandbox::profile::{
-    ALLOCATOR, INSIDE_ARGUMENT, Level, Profile, Reach, Report, WORKER_ARGUMENT,
+    ALLOCATOR, INSIDE_ARGUMENT, Level, Profile, Reach, Report, TASKS, WORKER_ARGUMENT,
 };
 use crate::sandbox::proxy::policy::Policy;
 use crate::sandbox::proxy::{Proxy, SOCKET};
 use crate::sandbox::running::{Running, watch_over};
 use crate::sandbox::{Launch, LaunchError, LaunchSpec, Launching, inside, supervise, tree};
 
-/// Processes and threads of one worker.
-const TASKS: u64 = 512;
 /// Those that all workers of a host may start together where the kernel cannot tell them apart; each
 /// one's are counted by the host then.
 const TASKS_TOGETHER: u64 = 1024;

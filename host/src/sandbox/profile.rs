@@ -17,6 +17,13 @@ pub(crate) const ALLOCATOR: (&str, &str) = ("MIMALLOC_ARENA_EAGER_COMMIT", "0");
 /// The user that a worker believes to be where it has none of its own.
 pub(crate) const NOBODY: u32 = 65_532;
 
+/// Processes and threads of one worker.
+pub const TASKS: u64 = 512;
+/// Open files of one of its processes.
+pub const FILES: u64 = 4096;
+/// Longest file it may write, in bytes.
+pub const LONGEST_FILE: u64 = 64 << 20;
+
 /// How strongly a worker is confined.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -15,12 +15,7 @@ use rustix::thread::{
     set_thread_res_gid, set_thread_res_uid,
 };
 
-use crate::sandbox::profile::{Failed, Profile, Step};
-
-/// Open files of one process.
-const FILES: u64 = 4096;
-/// Longest file, in bytes.
-const FILE: u64 = 64 << 20;
+use crate::sandbox::profile::{FILES, Failed, LONGEST_FILE, Profile, Step};
 
 /// Becomes somebody with no rights but those of anybody.
 pub(crate) fn give_up(profile: &Profile) -> Result<(), Failed> {
@@ -76,7 +71,7 @@ fn limit(profile: &Profile) -> io::Result<()> {
     let mut limits = vec![
         (Resource::Core, 0),
         (Resource::Nofile, FILES),
-        (Resource::Fsize, FILE),
+        (Resource::Fsize, LONGEST_FILE),
         (Resource::Memlock, 0),
     ];
     limits.extend(profile.data.map(|bytes| (Resource::Data, bytes)));

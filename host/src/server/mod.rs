@@ -5,6 +5,7 @@
 pub mod runtimes;
 pub mod auth;
 pub mod examine;
+pub mod limits;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

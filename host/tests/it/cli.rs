@@ -262,3 +262,40 @@ async fn c1_with_no_file_at_all_everything_has_a_default() {
     let rows = ran.json();
     assert_eq!(rows[0]["timeout_ms"], 30_000, "{rows}");
 }
+
+#[tokio::test]
+async fn c1_limits_are_shown_with_value_and_origin() {
+    let config = json!({"functions": {"pool": {"max_instances": 3}, "timeout": "12s"}});
+    let project = Project::with_probes().config(config);
+    let project = project.file("functions/probe_node.yaml", "memory: 128mb\nconcurrency: 4\n");
+    let shown = async |arguments: &[&str]| {
+        let mut command = project.command(arguments);
+        command.env("ALYX_FUNCTIONS_POOL_QUEUE_TIMEOUT", "3s");
+        let ran = Ran::of(command).await;
+        assert_eq!(ran.code, Some(0), "{ran:?}");
+        serde_json::from_str::<Vec<serde_json::Value>>(&ran.stdout).expect("JSON")
+    };
+    let of = |rows: &[serde_json::Value], name: &str| {
+        let row = rows.iter().find(|row| row["name"] == name).unwrap_or_else(|| panic!("{name}"));
+        (
+            row["value"].as_str().unwrap_or("").to_owned(),
+            row["from"].as_str().unwrap_or("").to_owned(),
+        )
+    };
+    let all = shown(&["limits", "--json"]).await;
+    assert_eq!(of(&all, "functions.timeout").0, "12s");
+    assert!(of(&all, "functions.timeout").1.starts_with("alyx.yaml:"), "{all:?}");
+    let waits = ("3s".into(), "environment variable ALYX_FUNCTIONS_POOL_QUEUE_TIMEOUT".into());
+    assert_eq!(of(&all, "functions.pool.queue_timeout"), waits);
+    assert_eq!(of(&all, "functions.pool.cpu_limit"), ("1".into(), "default".into()));
+    assert_eq!(of(&all, "logs of a call"), ("256kb".into(), "built in".into()));
+    let one = shown(&["limits", "probe_node", "--json"]).await;
+    assert_eq!(of(&one, "memory"), ("128mb".into(), "functions/probe_node.yaml".into()));
+    assert_eq!(of(&one, "concurrency").0, "4");
+    assert!(of(&one, "timeout").1.starts_with("alyx.yaml:"), "{one:?}");
+    let table = project.run(&["limits", "probe_node"]).await;
+    assert!(table.stdout.contains("128mb") && table.stdout.contains("MEANING"), "{table:?}");
+    let unknown = project.run(&["limits", "prob_node"]).await;
+    assert_eq!(unknown.code, Some(1), "{unknown:?}");
+    assert!(unknown.stderr.contains("did you mean 'probe_node'?"), "{unknown:?}");
+}
