@@ -14,8 +14,9 @@ use crate::pool::state::{Actions, State};
 
 /// Calls of one function that may wait for a worker, however fast they are.
 pub const QUEUE: usize = 4096;
-/// A call is turned away when it would wait longer than this part of what it may wait.
-const HOPE: f64 = 0.9;
+/// A call is turned away when it would wait longer than this part of what it may wait: by the time
+/// of its turn, workers may have become half as fast.
+const HOPE: f64 = 0.5;
 
 impl<W: Clone, F: Clone, T> State<W, F, T> {
     /// A worker with room for one more call of this function, if there is one.
