@@ -127,9 +127,36 @@ pub fn blame(language: Language, mut output: Vec<String>) -> Fault {
             (find(&every).map(|(package, _)| package), last.to_owned())
         }
     };
+    let why = explained(language, &output).unwrap_or(why);
     let why = if why.is_empty() { "it printed nothing".to_owned() } else { cleaned(&why) };
     output.drain(..output.len().saturating_sub(KEPT_LINES));
     Fault { package, why, output }
+}
+
+/// pip: the last of its tries to reach the index, and what came of it.
+static NO_ANSWER: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(r"after connection broken by '(.*)': /").expect("a constant that the tests use")
+});
+static OBJECT: LazyLock<Regex> =
+    LazyLock::new(|| Regex::new(r"<[^>]*>[:,]? ?").expect("a constant that the tests use"));
+
+/// What a tool says in other words than its user needs.
+fn explained(language: Language, output: &[String]) -> Option<String> {
+    match language {
+        // It says that there is no such package, when it could not ask.
+        Language::Python => {
+            let nothing = output.iter().any(|line| line.contains("No matching distribution"));
+            let broken = output.iter().rev().find_map(|line| NO_ANSWER.captures(line));
+            let broken = broken.filter(|_| nothing)?;
+            Some(format!("the index gives no answer: {}", OBJECT.replace_all(&broken[1], "")))
+        }
+        Language::Node => {
+            let line = output.iter().find(|line| line.ends_with(" from lock file"))?;
+            let advice = "run 'npm install --package-lock-only' beside it";
+            Some(format!("the lock does not fit ({}); {advice}", cleaned(line)))
+        }
+        Language::Go => None,
+    }
 }
 
 /// npm ends with where its own log is, pip with its upgrades.
@@ -165,7 +192,7 @@ mod tests {
         let why = "path /p/.alyx/deps/node/1.partial/node_modules/@a/broken";
         check(Language::Node, script, Some("@a/broken"), why);
         let stale = "npm error code EUSAGE\nnpm error `npm ci` can only install packages when your package.json and package-lock.json are in sync.\nnpm error Missing: left-pad@1.3.0 from lock file\nnpm error Usage:\nnpm error npm ci";
-        let why = "Missing: left-pad@1.3.0 from lock file";
+        let why = "the lock does not fit (Missing: left-pad@1.3.0 from lock file); run 'npm install --package-lock-only' beside it";
         check(Language::Node, stale, Some("left-pad@1.3.0"), why);
     }
 
@@ -178,6 +205,9 @@ mod tests {
             Some("nosuch"),
             "No matching distribution found for nosuch",
         );
+        let silent = "WARNING: Retrying (Retry(total=0)) after connection broken by 'NewConnectionError('<pip.Connection object at 0x7f>: Failed to establish a new connection: [Errno 111] Connection refused')': /simple/six/\nERROR: No matching distribution found for six";
+        let why = "the index gives no answer: NewConnectionError('Failed to establish a new connection: [Errno 111] Connection refused')";
+        check(Language::Python, silent, Some("six"), why);
         let build = "Collecting broken==1\n  error: subprocess-exited-with-error\n  note: noise\nERROR: Failed building wheel for broken\nERROR: Could not build wheels for broken, which is required";
         check(Language::Python, build, Some("broken"), "Failed building wheel for broken");
         let early = "Processing ./broken\n  error: subprocess-exited-with-error\nCollecting odd (from -r requirements.txt (line 1))";

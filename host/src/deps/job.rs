@@ -79,13 +79,16 @@ impl Job<'_> {
 
 /// Tools print addresses, and addresses may hold a password.
 fn without_passwords(line: &str) -> String {
-    let Some((before, rest)) = line.split_once("://") else { return line.to_owned() };
-    let host = rest.find(['/', ' ', '\'', '"']).unwrap_or(rest.len());
-    let rest_shown = match rest[..host].rfind('@') {
-        Some(at) => format!("…{}", &rest[at..]),
-        None => rest.to_owned(),
-    };
-    format!("{before}://{rest_shown}")
+    let mut parts = line.split("://");
+    let mut shown = parts.next().unwrap_or_default().to_owned();
+    for rest in parts {
+        let host = rest.find(['/', ' ', '\'', '"']).unwrap_or(rest.len());
+        let secret = rest[..host].rfind('@');
+        shown.push_str("://");
+        shown.push_str(if secret.is_some() { "…" } else { "" });
+        shown.push_str(&rest[secret.unwrap_or(0)..]);
+    }
+    shown
 }
 
 impl std::fmt::Debug for Job<'_> {
@@ -103,6 +106,7 @@ mod tests {
         for (line, shown) in [
             ("GET https://me:secret@npm.example/x 404", "GET https://…@npm.example/x 404"),
             ("GET https://npm.example/@scope/x", "GET https://npm.example/@scope/x"),
+            ("in http://a:b@one/x, http://c:d@two", "in http://…@one/x, http://…@two"),
             ("no address", "no address"),
         ] {
             assert_eq!(without_passwords(line), shown);

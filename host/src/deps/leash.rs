@@ -59,6 +59,8 @@ pub async fn run(
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
+        // Ctrl-C is for the host: a keeper that ends before it would leave the tool running.
+        .process_group(0)
         .spawn()?;
     let _leash = child.stdin.take();
     let (send, mut lines) = mpsc::channel(QUEUE);

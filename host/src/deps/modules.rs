@@ -58,8 +58,33 @@ async fn download(job: &Job<'_>, partial: &Path) -> Result<(), Fault> {
     let edit = ["mod".into(), "edit".into()].into_iter().chain(edits);
     let edit = edit.map(std::ffi::OsString::from).chain([modfile.clone().into()]);
     job.order(&job.tools.order(go, edit, folder, &env), |_| {}).await?;
+    let named = fetch(job, &modfile, &env, None).await?;
+    // A list written by hand names what functions import, and not what that needs in its turn.
+    let list = match fetch(job, &modfile, &env, Some("all")).await {
+        Ok(all) => all,
+        Err(fault) => {
+            let what = format!("modules that it does not name are missing: {}", fault.why);
+            job.progress.warns(&job.list.label, &what);
+            named
+        }
+    };
+    fs::write(partial.join("modules"), list).map_err(Fault::new)?;
+    for passing in ["go.mod", "go.sum", "tmp"] {
+        remove(&partial.join(passing)).map_err(Fault::new)?;
+    }
+    Ok(())
+}
+
+/// Downloads what `modfile` names, or the modules of a pattern; the list of their folders.
+async fn fetch(
+    job: &Job<'_>,
+    modfile: &Path,
+    env: &[(&str, &str)],
+    pattern: Option<&str>,
+) -> Result<String, Fault> {
     let file = format!("-modfile={}", modfile.display());
-    let order = job.tools.order(go, ["mod", "download", "-json", &file], folder, &env);
+    let arguments = ["mod", "download", "-json", &file].into_iter().chain(pattern);
+    let order = job.tools.order(&job.tool.program, arguments, &job.list.folder, env);
     let mut json = String::new();
     let ended = job.order(&order, |line| {
         if json.len() + line.len() < MAX_JSON {
@@ -68,17 +93,13 @@ async fn download(job: &Job<'_>, partial: &Path) -> Result<(), Fault> {
         }
     });
     let ended = ended.await;
-    let list = listed(&json, &modules);
+    let list = listed(&json, &job.folders.modules());
     // A module that is missing is told of twice; here its name is sure.
     ended.map_err(|fault| match list.as_ref().err() {
         Some(named) if named.package.is_some() => Fault { output: fault.output, ..named.clone() },
         _ => fault,
     })?;
-    fs::write(partial.join("modules"), list?).map_err(Fault::new)?;
-    for passing in ["go.mod", "go.sum", "tmp"] {
-        remove(&partial.join(passing)).map_err(Fault::new)?;
-    }
-    Ok(())
+    list
 }
 
 /// What the user's own module cache has needs no network.

@@ -37,7 +37,7 @@ pub(crate) async fn install(
     let target = partial.join("site-packages");
     let built = run(job, &pip, partial, &target, &requirements, true).await;
     match built {
-        Err(fault) if fault.output.iter().any(|line| line.contains(NOTHING_FITS)) => {
+        Err(fault) if fault.why.contains(NOTHING_FITS) => {
             let package = fault.package.unwrap_or_default();
             let what = format!(
                 "no wheel of '{package}' for this Python; trying to build what has none from source"
@@ -69,7 +69,13 @@ async fn run(
     let arguments = ["-I", "-m", "pip"].iter().chain(&OPTIONS).map(|option| option.as_ref());
     let rest = [target.as_os_str(), choice.as_ref(), "-r".as_ref(), requirements.as_os_str()];
     let temporary = Job::temporary(partial)?;
-    let env = [("TMPDIR", &*temporary), ("PIP_USER", "0"), ("PIP_ROOT_USER_ACTION", "ignore")];
+    // What people set for installs by hand does not hold for a folder of the host's.
+    let env = [
+        ("TMPDIR", &*temporary),
+        ("PIP_USER", "0"),
+        ("PIP_REQUIRE_VIRTUALENV", "0"),
+        ("PIP_ROOT_USER_ACTION", "ignore"),
+    ];
     // Relative paths in the list start from its folder.
     let order = job.tools.order(python, arguments.chain(rest), &job.list.folder, &env);
     job.order(&order, |_| {}).await

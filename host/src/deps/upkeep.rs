@@ -98,7 +98,8 @@ impl Upkeep {
             return Some(Standing::Own);
         }
         if let Source::Broken(why) = &list.source {
-            return before.is_none().then(|| Standing::failed(Fault::new(why), None));
+            let failed = || Standing::failed(Fault::new(why), self.before(list));
+            return before.is_none().then(failed);
         }
         let set = self.folders.set(list.language, &id.key);
         let automatic = self.purpose == Purpose::Serve && self.automatic;
@@ -185,6 +186,14 @@ impl Upkeep {
         }
     }
 
+    /// The set that was installed before; of Go's a build can make no use.
+    fn before(&self, list: &List) -> Option<PathBuf> {
+        match self.folders.pointed(list) {
+            Pointed::Set(set) if list.language != Language::Go && set.is_dir() => Some(set),
+            _ => None,
+        }
+    }
+
     async fn try_one(&self, list: &List, progress: &dyn Progress) -> Standing {
         let (folders, tools) = (&self.folders, &self.tools);
         let tool = match tools.find(list.language).await {
@@ -196,10 +205,7 @@ impl Upkeep {
         match install(&job, &in_use).await {
             Ok(set) => self.put_in_use(list, set),
             Err(fault) => {
-                let old = match folders.pointed(list) {
-                    Pointed::Set(set) if list.language != Language::Go && set.is_dir() => Some(set),
-                    _ => None,
-                };
+                let old = self.before(list);
                 if old.is_some() {
                     progress.warns(&list.label, "the packages installed before stay in use");
                 }

@@ -5,6 +5,7 @@
 mod part;
 mod failures;
 mod gate;
+mod odd;
 mod reload;
 
 use std::fs;

@@ -51,8 +51,12 @@ fn add_file(
             if !add_file(root, inner, Path::new(included), depth + 1, digest, packages)? {
                 return Err(format!("'{shown}' includes '{included}', which is not there"));
             }
-        } else if !line.starts_with('-') || line.starts_with("-e") || line.starts_with("--editable")
-        {
+        } else if let Some(path) = editable(line) {
+            // It would be a note for the interpreter's own folder, not a package in the set.
+            return Err(format!(
+                "'{line}' in '{shown}' is an editable install, which functions cannot import; write '{path}'"
+            ));
+        } else if !line.starts_with('-') {
             *packages += 1;
             add_local(root, folder, line, digest);
         }
@@ -77,6 +81,12 @@ fn add_local(root: &Path, folder: &Path, line: &str, digest: &mut Fields) {
 fn without_comment(line: &str) -> &str {
     let end = if line.trim_start().starts_with('#') { Some(0) } else { line.find(" #") };
     line[..end.unwrap_or(line.len())].trim()
+}
+
+/// The place in `-e ./part`.
+fn editable(line: &str) -> Option<&str> {
+    let rest = line.strip_prefix("--editable").or_else(|| line.strip_prefix("-e"))?;
+    Some(rest.trim_start_matches([' ', '=']))
 }
 
 /// The file in `-r base.txt`, `-rbase.txt` or `--constraint=limits.txt`.

@@ -115,6 +115,7 @@ fn what_cannot_be_read_is_broken_and_says_why() {
             "includes 'gone.txt', which is not",
         ),
         (Language::Python, "requirements.txt", "-r requirements.txt\n", "more than 8 deep"),
+        (Language::Python, "requirements.txt", "six\n-e ./part\n", "write './part'"),
         (Language::Python, "pyproject.toml", "[project\n", ""),
     ] {
         let Some(List { source: Source::Broken(why), .. }) =

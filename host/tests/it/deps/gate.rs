@@ -4,7 +4,7 @@ use std::fs;
 use std::process::Command;
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal};
+use rustix::process::{Pid, Signal, kill_process_group};
 use serde_json::json;
 
 use super::{part, sets, status};
@@ -120,6 +120,22 @@ async fn c5_4_an_install_that_is_killed_leaves_nothing_running_and_the_next_one_
     assert!(sets.len() == 1 && sets[0].extension().is_none(), "{sets:?}");
     let host = project.serve().await;
     assert_eq!(host.call("uses_node", json!({})).await.value(), "1.0.0");
+}
+
+#[tokio::test]
+async fn c5_4_ctrl_c_ends_an_install_with_all_that_it_has_started() {
+    use std::os::unix::process::CommandExt;
+    let project = gated().await;
+    let mut child = project.command(&["deps", "install"]).process_group(0).spawn().expect("starts");
+    at_the_gate(&project, 1).await;
+    // A terminal tells all processes of its foreground.
+    kill_process_group(Pid::from_child(&child), Signal::INT).expect("it runs");
+    child.wait().expect("it is our child");
+    let left = "what it has started ends with it";
+    eventually(left, Duration::from_secs(2), async || {
+        of_project(&project).is_empty().then_some(())
+    })
+    .await;
 }
 
 #[tokio::test]

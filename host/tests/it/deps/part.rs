@@ -99,23 +99,29 @@ pub(super) async fn publish(project: &Project, runtime: Runtime, version: &str) 
             archive(project, "zip", &file, &members).await;
         }
         Runtime::Go => {
-            let (folder, module) = ("tmp/proxy/example.com/part/@v", "module example.com/part\n");
-            project.write(
-                &format!("{folder}/v{version}.info"),
-                &format!("{{\"Version\": \"v{version}\"}}"),
-            );
-            project.write(&format!("{folder}/v{version}.mod"), module);
-            let inner = format!("example.com/part@v{version}");
-            let members = [
-                (&*format!("{inner}/go.mod"), module.to_owned()),
-                (
-                    &format!("{inner}/part.go"),
-                    format!("package part\n\nconst Version = \"{version}\"\n"),
-                ),
-            ];
-            archive(project, "zip", &format!("{folder}/v{version}.zip"), &members).await;
+            let code = format!("package part\n\nconst Version = \"{version}\"\n");
+            module(project, "part", version, "", &code).await;
         }
     }
+}
+
+/// The module `example.com/<name>`, which requires others.
+pub(super) async fn module(
+    project: &Project,
+    name: &str,
+    version: &str,
+    requires: &str,
+    code: &str,
+) {
+    let folder = format!("tmp/proxy/example.com/{name}/@v");
+    let module = format!("module example.com/{name}\n\ngo 1.22\n\n{requires}");
+    let info = format!("{{\"Version\": \"v{version}\"}}");
+    project.write(&format!("{folder}/v{version}.info"), &info);
+    project.write(&format!("{folder}/v{version}.mod"), &module);
+    let inner = format!("example.com/{name}@v{version}");
+    let members =
+        [(&*format!("{inner}/go.mod"), module), (&format!("{inner}/code.go"), code.to_owned())];
+    archive(project, "zip", &format!("{folder}/v{version}.zip"), &members).await;
 }
 
 /// A package for npm with `scripts` that run when it is installed.
