@@ -37,7 +37,7 @@ pub(crate) struct Upkeep {
     pub(super) folders: Folders,
     pub(super) tools: Tools,
     purpose: Purpose,
-    /// Off: sets that are there are used, and nothing is said of others.
+    /// Else sets that are there are used, and nothing is said of others.
     pub(super) automatic: bool,
     pub(super) book: Mutex<Book>,
     /// One install of each language at a time.
@@ -52,7 +52,8 @@ impl Upkeep {
             folders: Folders::of(&config.folder),
             tools: Tools::new(&config.variables),
             purpose,
-            automatic: config.functions.dependencies == Dependencies::Auto,
+            automatic: config.functions.enabled
+                && config.functions.dependencies == Dependencies::Auto,
             book: Mutex::default(),
             turns: Default::default(),
             tending: Default::default(),

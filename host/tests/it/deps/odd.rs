@@ -26,6 +26,18 @@ async fn c5_4_a_go_mod_need_not_name_what_its_modules_need() {
 }
 
 #[tokio::test]
+async fn c5_4_functions_that_are_switched_off_get_no_packages() {
+    let project = with_function(part::project(), Runtime::Python).await;
+    let off = project.config(json!({"functions": {"enabled": false}}));
+    let mut host = off.serve().await;
+    host.call("uses_python", json!({})).await.error(503, "RUNTIME_DISABLED");
+    host.stop().await;
+    let said = host.log.all(|line| line.message().contains("packages"));
+    assert_eq!(said.len(), 0, "{said:?}");
+    assert_eq!(super::sets(&host.project, Runtime::Python).len(), 0);
+}
+
+#[tokio::test]
 async fn c5_4_a_pip_that_wants_an_environment_gets_by_without() {
     let project = with_function(part::project(), Runtime::Python).await;
     let project = project.env("PIP_REQUIRE_VIRTUALENV", "1").env("PIP_USER", "1");
