@@ -42,8 +42,8 @@ pub(crate) enum Standing {
     Present(PathBuf),
     /// The user's own packages are used.
     Own,
-    /// About to be installed, or being installed.
-    Awaited,
+    /// About to be installed, or being installed; an older set may be in use until then.
+    Awaited(Option<PathBuf>),
     Missing,
     /// It could not be installed; an older set of the same list may be in use.
     Failed {
@@ -58,14 +58,15 @@ impl Standing {
     }
 
     pub(crate) fn is_awaited(&self) -> bool {
-        matches!(self, Standing::Awaited)
+        matches!(self, Standing::Awaited(_))
     }
 
     pub(crate) fn usable(&self, id: &Id) -> Result<(), Trouble> {
         let list = id.list.clone();
         match self {
-            Standing::Present(_) | Standing::Own | Standing::Failed { old: Some(_), .. } => Ok(()),
-            Standing::Awaited => Err(Trouble::Installing { list }),
+            Standing::Present(_) | Standing::Own => Ok(()),
+            Standing::Failed { old: Some(_), .. } | Standing::Awaited(Some(_)) => Ok(()),
+            Standing::Awaited(None) => Err(Trouble::Installing { list }),
             Standing::Missing => Err(Trouble::Missing { list }),
             Standing::Failed { fault, old: None } => {
                 Err(Trouble::Failed { list, fault: fault.clone() })
@@ -159,8 +160,11 @@ impl Book {
         let wanted =
             |entry: &&mut Entry| entry.list.language == language && !entry.functions.is_empty();
         for entry in self.sets.values_mut().filter(wanted) {
-            if matches!(entry.standing, Standing::Missing | Standing::Failed { .. }) {
-                entry.standing = Standing::Awaited;
+            match &mut entry.standing {
+                Standing::Missing => entry.standing = Standing::Awaited(None),
+                // What serves goes on while it is tried.
+                Standing::Failed { old, .. } => entry.standing = Standing::Awaited(old.take()),
+                _ => {}
             }
         }
     }
@@ -198,7 +202,7 @@ impl Book {
             let (status, detail) = match &entry.standing {
                 Standing::Present(_) => ("installed", String::new()),
                 Standing::Own => ("yours", "node_modules is used as it is".to_owned()),
-                Standing::Awaited => ("installing", String::new()),
+                Standing::Awaited(_) => ("installing", String::new()),
                 Standing::Missing => ("missing", String::new()),
                 Standing::Failed { fault, .. } => ("failed", told(&id.list, fault)),
             };
@@ -222,7 +226,37 @@ impl Book {
 /// The set that a list's functions get.
 fn folder(standing: &Standing) -> Option<&PathBuf> {
     match standing {
-        Standing::Present(set) | Standing::Failed { old: Some(set), .. } => Some(set),
-        _ => None,
+        Standing::Present(set) => Some(set),
+        Standing::Failed { old, .. } | Standing::Awaited(old) => old.as_ref(),
+        Standing::Own | Standing::Missing => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::deps::list::Source;
+
+    #[test]
+    fn an_older_set_serves_while_the_one_that_failed_is_tried_again() {
+        let id = Id { list: "functions/requirements.txt".into(), key: "k".into() };
+        for old in [None, Some(PathBuf::from("/sets/old"))] {
+            let mut book = Book::default();
+            let list = List {
+                language: Language::Python,
+                root: "/f".into(),
+                folder: "/f".into(),
+                label: id.list.clone(),
+                source: Source::Requirements,
+                digest: [0; 32],
+            };
+            let failed = Standing::failed(Fault::new("no luck"), old.clone());
+            book.enter(id.clone(), list, "uses", Some(failed));
+            book.try_again(Language::Python);
+            assert!(book.next(Language::Python).is_some(), "it is tried");
+            let (_, standing) = book.set(&id).expect("it was entered");
+            assert_eq!(standing.usable(&id).is_ok(), old.is_some());
+            assert_eq!(folder(standing), old.as_ref());
+        }
     }
 }

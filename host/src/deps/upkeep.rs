@@ -105,7 +105,7 @@ impl Upkeep {
         let set = self.folders.set(list.language, &id.key);
         let automatic = self.purpose == Purpose::Serve && self.automatic;
         match before {
-            Some(Standing::Awaited) => None,
+            Some(Standing::Awaited(_)) => None,
             _ if self.is_there(id, list) && self.purpose == Purpose::Look => {
                 let used = pointed == Pointed::Set(set.canonicalize().unwrap_or_default());
                 Some(if used { Standing::Present(set) } else { Standing::Missing })
@@ -113,7 +113,7 @@ impl Upkeep {
             _ if self.is_there(id, list) => Some(self.put_in_use(list, set)),
             // It is tried again from time to time.
             Some(Standing::Failed { .. }) => None,
-            _ => Some(if automatic { Standing::Awaited } else { Standing::Missing }),
+            _ => Some(if automatic { Standing::Awaited(None) } else { Standing::Missing }),
         }
     }
 
