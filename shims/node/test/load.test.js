@@ -141,7 +141,7 @@ test("parsing again for the place runs nothing", async () => {
 
 test("a missing import names the package and where it is asked for", async () => {
   const message =
-    /^cannot find package 'left-pad', imported by 'pad.js'; add it to package.json and install it$/;
+    /^cannot find package 'left-pad', imported by 'pad.js'; add it to package.json and run 'alyx deps install'$/;
   const source = "// hello\nimport pad from 'left-pad';\nexport default () => pad";
   await broken("pad.js", source, { kind: "import", message, line: 2, column: 17 });
   const required = "\nconst pad = require('left-pad'); module.exports = pad";

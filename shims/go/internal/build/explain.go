@@ -45,7 +45,7 @@ func explain(p *sourcePackage, code *inspected, output string, err error) error 
 	case containsAny(output, importWords):
 		f.Kind = "import"
 		if m := uninstalled.FindStringSubmatch(f.Message); m != nil {
-			f.Message = "package " + m[1] + " is not installed; add its module to go.mod and download it, builds do not use the network"
+			f.Message = "package " + m[1] + " is not installed; add its module to go.mod and run 'alyx deps install'"
 		}
 	}
 	return f
