@@ -12,7 +12,7 @@ use rustix::io::Errno;
 use rustix::process::{Pid, WaitOptions};
 
 use crate::sandbox::profile::{ALLOCATOR, Failed, Level, NOBODY, Profile, Reach, Report, Step};
-use crate::sandbox::supervise::{STACK, line_has_ended, outcome, report};
+use crate::sandbox::supervise::{STACK, line_has_ended, report, report_end};
 use crate::sandbox::{access, calls, forward, loopback, mounts, rights};
 
 /// What the machine is called inside.
@@ -74,7 +74,7 @@ fn wait(worker: Pid) -> Result<(), Failed> {
     loop {
         match rustix::process::wait(WaitOptions::empty()) {
             Ok(Some((pid, status))) if pid == worker => {
-                report(&outcome(status));
+                report_end(status);
                 return Ok(());
             }
             Ok(_) | Err(Errno::INTR) => {}

@@ -287,7 +287,9 @@ async fn attempt(
         Some(Report::Ready { landlock }) => Ok(landlock),
         Some(Report::Failed { step, why }) => Err(format!("cannot {step}: {why}")),
         Some(Report::Signal(signal)) => Err(format!("the trial was ended by signal {signal}")),
-        Some(Report::Code(_)) | None => Err("the trial ended without a word".into()),
+        Some(Report::Code(_) | Report::Peak(_)) | None => {
+            Err("the trial ended without a word".into())
+        }
     }
 }
 

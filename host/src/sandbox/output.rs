@@ -26,11 +26,13 @@ pub struct Line {
     pub text: String,
 }
 
-/// What runtimes print when they end for want of memory.
-const MEMORY_WORDS: [&str; 3] = [
-    "JavaScript heap out of memory",
-    "fatal error: runtime: out of memory",
-    "fatal error: runtime: cannot allocate memory",
+/// What runtimes print when they end for want of memory: how such a line begins, and what is in
+/// the rest of it. Go has a dozen of them, one for each place where its runtime needs memory.
+const MEMORY_WORDS: [(&str, &str); 4] = [
+    ("fatal error: ", "out of memory"),
+    ("fatal error: ", "cannot allocate memory"),
+    ("FATAL ERROR: ", "out of memory"),
+    ("# Fatal", "out of memory"),
 ];
 
 /// Reads `input` to its end and sends each line; notes one that says that memory ran out.
@@ -51,7 +53,7 @@ pub(crate) async fn lines(
             line.extend_from_slice(&text[..text.len().min(room)]);
             cut += text.len().saturating_sub(room);
             if ended {
-                if MEMORY_WORDS.iter().any(|words| contains(&line, words.as_bytes())) {
+                if tells_of_memory(&line) {
                     out_of_memory.store(true, Ordering::Relaxed);
                 }
                 pass_on(stream, &mut line, &mut cut, &to).await;
@@ -63,8 +65,11 @@ pub(crate) async fn lines(
     }
 }
 
-fn contains(line: &[u8], words: &[u8]) -> bool {
-    line.windows(words.len()).any(|part| part == words)
+fn tells_of_memory(line: &[u8]) -> bool {
+    MEMORY_WORDS.iter().any(|(begin, words)| {
+        let rest = line.strip_prefix(begin.as_bytes()).unwrap_or_default();
+        rest.windows(words.len()).any(|part| part == words.as_bytes())
+    })
 }
 
 async fn pass_on(stream: Stream, line: &mut Vec<u8>, cut: &mut usize, to: &mpsc::Sender<Line>) {
@@ -103,6 +108,24 @@ mod tests {
         let all = collect(&long).await;
         assert!(all[0].ends_with("x …[cut, 10 bytes]"));
         assert_eq!(all[1], "next");
+    }
+
+    #[test]
+    fn the_words_of_runtimes_that_have_no_memory_left_are_known() {
+        for line in [
+            "fatal error: runtime: out of memory",
+            "fatal error: out of memory",
+            "fatal error: runtime: cannot allocate memory",
+            "fatal error: pageAlloc: out of memory",
+            "FATAL ERROR: Reached heap limit Allocation failed - JavaScript heap out of memory",
+            "FATAL ERROR: Committing semi space failed. Allocation failed - JavaScript heap out of memory",
+            "# Fatal process out of memory: Zone",
+        ] {
+            assert!(tells_of_memory(line.as_bytes()), "{line}");
+        }
+        for line in ["fatal error: all goroutines are asleep", "we are out of memory", ""] {
+            assert!(!tells_of_memory(line.as_bytes()), "{line}");
+        }
     }
 
     #[tokio::test]

@@ -96,6 +96,8 @@ pub(crate) enum Report {
         step: String,
         why: String,
     },
+    /// Most memory that one process of the worker has held, in bytes.
+    Peak(u64),
     Code(i32),
     Signal(i32),
 }

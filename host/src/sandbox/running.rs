@@ -31,6 +31,9 @@ use crate::sandbox::{Exit, Sandbox, SandboxHandle};
 const LINES: usize = 1024;
 /// How long a sandbox may take to end once it is told to, and its output to be read after it.
 const END: Duration = Duration::from_secs(1);
+/// A worker that ended after it had held so much more than its limit ended for want of memory.
+/// What it shares with others, such as its program, counts with it here.
+const ENDS_ABOVE: u64 = 16 << 20;
 /// Most that a sandbox has to tell of itself.
 const REPORTS: u64 = 64 * 1024;
 
@@ -116,13 +119,15 @@ async fn end(
         () = kill.notified() => stop(&mut child, writer).await,
         () = over(watched.as_ref()) => stop(&mut child, writer).await,
     };
-    let told = timeout(END, reports).await.ok().and_then(Result::ok).flatten();
+    let (told, peak) = timeout(END, reports).await.ok().and_then(Result::ok).unwrap_or_default();
     let ended = told.unwrap_or_else(|| status.map_or(Exit::Unknown, exit_of));
     // Its last words may say that it was for want of memory.
     for output in outputs {
         let _somebody_holds_it = timeout(END, output).await;
     }
-    let over = watched.as_ref().is_some_and(|watched| watched.gauge.over_memory());
+    // A runtime that the kernel refuses memory may end without a word of it, even by a fault.
+    let outgrown = watched.is_some() && peak > memory + ENDS_ABOVE;
+    let over = outgrown || watched.as_ref().is_some_and(|watched| watched.gauge.over_memory());
     if watched.is_some_and(|watched| watched.gauge.over_tasks()) {
         tracing::warn!(%worker, "ended because it had more than {tasks} processes and threads");
     }
@@ -147,15 +152,20 @@ async fn stop(child: &mut Child, line: OwnedWriteHalf) -> io::Result<ExitStatus>
     child.wait().await
 }
 
-/// How the worker ended, as the processes around it saw it.
-async fn reports(line: OwnedReadHalf) -> Option<Exit> {
+/// How the worker ended and how much memory it had held, as the processes around it saw it.
+async fn reports(line: OwnedReadHalf) -> (Option<Exit>, u64) {
     let mut text = String::new();
     let _broken_off = line.take(REPORTS).read_to_string(&mut text).await;
-    text.lines().rev().find_map(|line| match serde_json::from_str(line).ok()? {
-        Report::Code(code) => Some(Exit::Code(code)),
-        Report::Signal(signal) => Some(Exit::Signal(signal)),
-        Report::Ready { .. } | Report::Failed { .. } => None,
-    })
+    let (mut exit, mut peak) = (None, 0);
+    for report in text.lines().filter_map(|line| serde_json::from_str(line).ok()) {
+        match report {
+            Report::Code(code) => exit = Some(Exit::Code(code)),
+            Report::Signal(signal) => exit = Some(Exit::Signal(signal)),
+            Report::Peak(bytes) => peak = bytes,
+            Report::Ready { .. } | Report::Failed { .. } => {}
+        }
+    }
+    (exit, peak)
 }
 
 fn exit_of(status: ExitStatus) -> Exit {

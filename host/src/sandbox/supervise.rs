@@ -11,6 +11,7 @@ use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 
 use nix::sched::CloneFlags;
+use nix::sys::resource::{UsageWho, getrusage};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::{Errno, retry_on_intr};
 use rustix::process::{
@@ -62,6 +63,14 @@ pub(crate) fn supervise(profile: &Profile, command: &[OsString]) -> Result<(), F
 pub(crate) fn report(report: &Report) {
     let line = serde_json::to_string(report).unwrap_or_default() + "\n";
     let _host_gone = rustix::io::write(rustix::stdio::stdin(), line.as_bytes());
+}
+
+/// Tells the host how the worker ended, and how large it was.
+pub(crate) fn report_end(status: WaitStatus) {
+    report(&outcome(status));
+    if let Ok(usage) = getrusage(UsageWho::RUSAGE_CHILDREN) {
+        report(&Report::Peak(usage.max_rss().unsigned_abs() * 1024));
+    }
 }
 
 /// All that the host's parents let fall into its hands, and so into ours.
@@ -168,7 +177,7 @@ fn wait(worker: Pid) -> Result<(), Failed> {
     loop {
         match rustix::process::wait(WaitOptions::empty()) {
             Ok(Some((pid, status))) if pid == worker => {
-                report(&outcome(status));
+                report_end(status);
                 ended = true;
             }
             Ok(_) | Err(Errno::INTR) => {}
@@ -182,7 +191,7 @@ fn wait(worker: Pid) -> Result<(), Failed> {
 }
 
 /// How a process ended, in the host's words.
-pub(crate) fn outcome(status: WaitStatus) -> Report {
+fn outcome(status: WaitStatus) -> Report {
     match (status.exit_status(), status.terminating_signal()) {
         (Some(code), _) => Report::Code(code),
         (None, Some(signal)) => Report::Signal(signal),

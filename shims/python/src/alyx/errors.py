@@ -165,7 +165,20 @@ def thrown(error: BaseException) -> dict[str, Any]:
         code, message, details = FUNCTION_ERROR, "function failed", {}
     # The number is the same for every code, also for a function's "CANCELLED".
     number = NUMBERS[FUNCTION_ERROR]
-    return _error_object(number, code, message, _fitting(details), stack_of(error))
+    answer = _error_object(number, code, message, _fitting(details), stack_of(error))
+    if isinstance(error, MemoryError):
+        _let_go(error)
+    return answer
+
+
+def _let_go(error: BaseException) -> None:
+    """Frees what the handler held, which its frames do for as long as the error lives: the next
+    call needs the memory."""
+    import gc
+    import traceback
+
+    traceback.clear_frames(error.__traceback__)
+    gc.collect()
 
 
 def _error_object(
