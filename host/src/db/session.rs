@@ -12,17 +12,20 @@ use crate::db::limits::{LARGEST_VALUE, LONGEST_PATTERN, LONGEST_SQL};
 use crate::db::refusal::translated;
 use rusqlite::config::DbConfig;
 use rusqlite::limits::Limit;
-use rusqlite::{CachedStatement, Connection, OpenFlags, Statement, params_from_iter};
+use rusqlite::{CachedStatement, Connection, ErrorCode, OpenFlags, Statement, params_from_iter};
 use std::fs::OpenOptions;
 use std::io;
 use std::ops::{Deref, DerefMut};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
 use std::time::{Duration, Instant};
 
 /// How long a connection waits for another process that writes.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// How often it looks where SQLite itself does not wait.
+const GLANCE: Duration = Duration::from_millis(5);
 /// Steps of SQLite's machine between two looks at the clock.
 const STEPS: i32 = 1000;
 /// Statements kept ready by each connection.
@@ -194,6 +197,23 @@ fn connected(path: &Path, writes: Writes) -> rusqlite::Result<Connection> {
     Connection::open_with_flags(path, mode | OpenFlags::SQLITE_OPEN_NO_MUTEX)
 }
 
+/// Several hosts may open a new database at once. While one changes how the file is kept, SQLite
+/// tells the others that it is locked without waiting for as long as it was told to.
+fn use_wal(connection: &Connection) -> rusqlite::Result<()> {
+    let until = Instant::now() + PATIENCE;
+    loop {
+        match connection.pragma_update(None, "journal_mode", "wal") {
+            Err(error) if is_locked(&error) && Instant::now() < until => thread::sleep(GLANCE),
+            told => return told,
+        }
+    }
+}
+
+fn is_locked(error: &rusqlite::Error) -> bool {
+    let locked = [Some(ErrorCode::DatabaseBusy), Some(ErrorCode::DatabaseLocked)];
+    locked.contains(&error.sqlite_error_code())
+}
+
 fn settled(
     connection: &Connection,
     synchronous: Synchronous,
@@ -210,7 +230,7 @@ fn settled(
         connection.set_limit(limit, i32::try_from(most).unwrap_or(i32::MAX))?;
     }
     if writes == Writes::Allowed {
-        connection.pragma_update(None, "journal_mode", "wal")?;
+        use_wal(connection)?;
         connection.pragma_update(None, "journal_size_limit", 64 << 20)?;
     }
     connection.pragma_update(None, "foreign_keys", true)?;
