@@ -242,9 +242,11 @@ impl Invoker {
         let function = &invocation.function;
         let known = self.pool.schema(function);
         let input = checked(known.as_deref(), input, function)?;
-        let checkout = self.pool.checkout(invocation).await;
-        let refused = |reason| InvokeError::Refused { function: function.clone(), reason };
-        let (lease, waited) = checkout.map_err(refused)?;
+        let asked = Instant::now();
+        let (lease, waited) = self.pool.checkout(invocation).await.map_err(|reason| {
+            timing.waited.queue = asked.elapsed();
+            InvokeError::Refused { function: function.clone(), reason }
+        })?;
         timing.waited = waited;
         let (schema, input) = match known {
             Some(schema) => (Some(schema), input),

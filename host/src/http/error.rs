@@ -13,7 +13,7 @@ use crate::auth::account_error::AccountError;
 use crate::auth::token_error::TokenError;
 use crate::deps::Trouble;
 use crate::invoker::InvokeError;
-use crate::pool::error::{CallError, Death, Fault, Refusal};
+use crate::pool::error::{BUILT_SOON, CallError, Death, Fault, Refusal};
 use crate::registry::function::Function;
 use crate::sandbox::Exit;
 use crate::schema::violation::Violations;
@@ -189,8 +189,11 @@ fn refused(reason: &Refusal, function: &str, verbose: bool) -> ApiError {
     let message = reason.to_string();
     match reason {
         Refusal::Load(fault) => load_error(fault, function, verbose),
-        Refusal::Exhausted { .. } | Refusal::StillLoading { .. } | Refusal::QueueFull => {
+        Refusal::Exhausted { .. } | Refusal::QueueFull => {
             ApiError::new(503, "POOL_EXHAUSTED", message).retry_after(1)
+        }
+        Refusal::StillLoading { .. } => {
+            ApiError::new(503, "POOL_EXHAUSTED", message).retry_after(BUILT_SOON.as_secs())
         }
         Refusal::Overloaded { wait, patience } => {
             // By then, enough of the queue will be gone.
@@ -206,7 +209,9 @@ fn refused(reason: &Refusal, function: &str, verbose: bool) -> ApiError {
         Refusal::Packages(trouble) => packages(trouble, verbose),
         Refusal::Unavailable { .. } => ApiError::new(503, "RUNTIME_UNAVAILABLE", message),
         Refusal::Disabled { .. } => ApiError::new(503, "RUNTIME_DISABLED", message),
-        Refusal::Deadline => ApiError::new(504, "FUNCTION_TIMEOUT", message),
+        Refusal::Deadline | Refusal::DeadlineLoading => {
+            ApiError::new(504, "FUNCTION_TIMEOUT", message)
+        }
         Refusal::Stopping | Refusal::Replaced => {
             ApiError::new(503, "UNAVAILABLE", message).retry_after(1)
         }

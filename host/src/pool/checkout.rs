@@ -50,8 +50,7 @@ impl RuntimePool {
                 place.ticket = None;
                 granted.unwrap_or(Err(Refusal::Stopping))?
             }
-            Err(_) if until == deadline => return Err(Refusal::Deadline),
-            Err(_) => return Err(self.over_time(key, asked.elapsed())),
+            Err(_) => return Err(self.over_time(key, asked.elapsed(), until == deadline)),
         };
         let waited = lease.waited(asked);
         Ok((lease, waited))
@@ -68,10 +67,18 @@ impl RuntimePool {
         }
     }
 
-    pub(crate) fn over_time(&self, key: &Key, waited: Duration) -> Refusal {
-        if self.state.lock().is_loading(key) {
-            return Refusal::StillLoading { waited };
+    /// Why a call has waited in vain, as far as the call itself (`deadline`) or its place in line
+    /// would let it.
+    fn over_time(&self, key: &Key, waited: Duration, deadline: bool) -> Refusal {
+        match (self.state.lock().is_loading(key), deadline) {
+            (true, true) => Refusal::DeadlineLoading,
+            (true, false) => Refusal::StillLoading { waited },
+            (false, true) => Refusal::Deadline,
+            (false, false) => self.exhausted(waited),
         }
+    }
+
+    pub(crate) fn exhausted(&self, waited: Duration) -> Refusal {
         let (runtime, max) = (self.runtime.name.clone(), self.rules.max_instances);
         Refusal::Exhausted { runtime, waited, max }
     }

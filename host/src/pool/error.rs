@@ -18,6 +18,9 @@ use crate::sandbox::Exit;
 /// Kind of a [`Fault`] that is not the function's: the worker was killed from outside.
 pub(crate) const KILLED: &str = "killed";
 
+/// When to come again for a function that is still being built or loaded.
+pub const BUILT_SOON: Duration = Duration::from_secs(5);
+
 /// Why a function could not be loaded. `file` is relative to the functions folder.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Fault {
@@ -85,7 +88,7 @@ pub enum Refusal {
         "no free '{runtime}' worker after {waited:?}; raise functions.pool.max_instances ({max}) or functions.pool.queue_timeout"
     )]
     Exhausted { runtime: String, waited: Duration, max: usize },
-    #[error("the function is still being built or loaded after {waited:?}; try again")]
+    #[error("the function is still being built or loaded after {waited:.1?}; try again in {again:?}", again = BUILT_SOON)]
     StillLoading { waited: Duration },
     #[error("too many calls of this function are waiting; raise functions.pool.max_instances")]
     QueueFull,
@@ -113,6 +116,8 @@ pub enum Refusal {
     Replaced,
     #[error("the deadline passed while the call waited for a worker")]
     Deadline,
+    #[error("the deadline passed while the function was still being built or loaded; try again in {again:?}", again = BUILT_SOON)]
+    DeadlineLoading,
     #[error("the host is stopping")]
     Stopping,
 }

@@ -118,14 +118,11 @@ impl RuntimePool {
         loop {
             match self.checkout(function, TokioInstant::now() + patience).await {
                 Ok(_) => return Ok(()),
-                Err(Refusal::StillLoading { .. }) => {}
-                Err(Refusal::Deadline) => match self.over_time(key, patience) {
-                    Refusal::StillLoading { .. } => {}
-                    _ if self.serves(key) => return Ok(()),
-                    // A worker is on its way, or about to leave.
-                    _ if self.state.lock().has_room() => {}
-                    refusal => return Err(refusal),
-                },
+                Err(Refusal::StillLoading { .. } | Refusal::DeadlineLoading) => {}
+                Err(Refusal::Deadline) if self.serves(key) => return Ok(()),
+                // A worker is on its way, or about to leave.
+                Err(Refusal::Deadline) if self.state.lock().has_room() => {}
+                Err(Refusal::Deadline) => return Err(self.exhausted(patience)),
                 Err(refusal) => return Err(refusal),
             }
         }
