@@ -127,7 +127,7 @@ async fn h9_every_answer_tells_where_its_time_went() {
     let slow = RUNTIMES.map(|runtime| slow_call(&host, runtime));
     for answer in join_all(slow).await {
         check_timing(&answer, 504);
-        assert!(phase(&answer, "run") >= 1000.0, "{:?}", answer.header("server-timing"));
+        assert!(answer.phase("run") >= 1000.0, "{:?}", answer.header("server-timing"));
     }
 }
 
@@ -142,20 +142,9 @@ async fn slow_call(host: &Host, runtime: Runtime) -> Answer {
 fn check_timing(answer: &Answer, status: u16) {
     assert_eq!(answer.status, status, "{}", answer.text());
     for name in ["queue", "cold", "load", "run"] {
-        phase(answer, name);
+        answer.phase(name);
     }
     assert!(answer.header("x-request-id").is_some(), "{status}");
-}
-
-/// The milliseconds of one part.
-fn phase(answer: &Answer, name: &str) -> f64 {
-    let timing = answer.header("server-timing");
-    let parts = timing.unwrap_or_else(|| panic!("{}: no Server-Timing", answer.status));
-    let duration = parts.split(',').find_map(|part| {
-        let (found, duration) = part.trim().split_once(";dur=")?;
-        (found == name).then(|| duration.parse().expect("a duration is a number"))
-    });
-    duration.unwrap_or_else(|| panic!("{}: no {name} in '{parts}'", answer.status))
 }
 
 #[tokio::test]
@@ -163,7 +152,7 @@ async fn h9_the_parts_of_the_time_are_no_fiction() {
     let host = Project::with_probes().serve().await;
     for runtime in RUNTIMES {
         let first = host.probe(runtime, json!({"do": "echo", "value": 1, "ms": 300})).await;
-        let parts = ["queue", "cold", "load", "run"].map(|name| phase(&first, name));
+        let parts = ["queue", "cold", "load", "run"].map(|name| first.phase(name));
         assert!(parts[3] >= 290.0, "{runtime}: run took {} ms", parts[3]);
         assert!(parts[2] > 0.0, "{runtime}: the first call loads");
         let sum = parts.iter().sum::<f64>();
@@ -173,6 +162,6 @@ async fn h9_the_parts_of_the_time_are_no_fiction() {
             first.took
         );
         let second = host.probe(runtime, json!({"do": "echo", "value": 1})).await;
-        assert!(phase(&second, "cold") + phase(&second, "load") < 0.001, "{runtime}: warm");
+        assert!(second.phase("cold") + second.phase("load") < 0.001, "{runtime}: warm");
     }
 }

@@ -6,7 +6,7 @@ use futures_util::future::join_all;
 use serde_json::json;
 
 use crate::harness::client::Answer;
-use crate::harness::{Project, RUNTIMES, in_every_runtime};
+use crate::harness::{PATIENCE, Project, RUNTIMES, eventually, in_every_runtime};
 
 #[tokio::test]
 async fn fairness_a_cold_function_is_served_beside_a_hot_one() {
@@ -23,26 +23,29 @@ async fn fairness_a_cold_function_is_served_beside_a_hot_one() {
         // One after the other they take 10 s.
         let hot =
             (0..400).map(|_| host.probe(runtime, json!({"do": "echo", "value": 1, "ms": 100})));
-        let one = async {
-            // In the middle of them.
-            host.begin(&runtime.probe(), json!({"do": "hold", "ms": 10})).await.0.answer().await;
-            let asked = Instant::now();
-            host.call(&cold, json!({"do": "echo", "value": 2})).await.value();
-            asked.elapsed()
-        };
-        let first_hot = async {
+        let hot = async {
             let answers = join_all(hot).await;
             assert!(answers.iter().all(|answer| answer.status == 200), "{runtime}");
             answers.iter().map(|answer| answer.took).max().expect("there are some")
         };
-        let (longest, waited) = tokio::join!(first_hot, async {
-            let asked = Instant::now();
-            host.call(&cold, json!({"do": "echo", "value": 2})).await.value();
-            let early = asked.elapsed();
-            (early, one.await)
-        });
+        let cold = async {
+            let label = format!("runtime=\"{runtime}\"");
+            eventually("they wait", PATIENCE, async || {
+                (host.metric("alyx_queue_depth", &[&label]).await > 100.0).then_some(())
+            })
+            .await;
+            // To be loaded, and in the middle of them.
+            let mut longest = Duration::ZERO;
+            for _ in 0..3 {
+                let answer = host.call(&cold, json!({"do": "echo", "value": 2})).await;
+                answer.value();
+                longest = longest.max(answer.took);
+            }
+            longest
+        };
+        let (longest, waited) = tokio::join!(hot, cold);
         assert!(longest > Duration::from_secs(5), "{runtime}: there was no queue: {longest:?}");
-        assert!(waited.0 < longest / 2, "{runtime}: {waited:?} of {longest:?}");
+        assert!(waited < longest / 2, "{runtime}: {waited:?} of {longest:?}");
     })
     .await;
 }
@@ -70,29 +73,27 @@ async fn fairness_overload_is_refused_at_once_and_the_workers_stay_busy() {
         let config = json!({"functions": {"pool": pool}});
         let host = Project::new().with(runtime, "probe").config(config).serve().await;
         let function = runtime.probe();
-        host.call(&function, json!({})).await.value();
+        // On a busy machine the first calls may not wait for as long as a load takes.
+        eventually("it serves", PATIENCE, async || {
+            (host.call(&function, json!({})).await.status == 200).then_some(())
+        })
+        .await;
         let began = Instant::now();
         let answers = at_a_rate(&host, &function, Duration::from_micros(12_500), 640).await;
         let took = began.elapsed();
-        let good = answers.iter().filter(|answer| answer.status == 200).count();
-        let alone = Instant::now();
-        let alike = (0..2).map(|_| async {
-            for _ in 0..20 {
-                host.call(&function, json!({"do": "echo", "value": 1, "ms": 50})).await.value();
-            }
-        });
-        join_all(alike).await;
-        // What it does when nobody is in the way, in the same time.
-        let capacity = 40.0 * took.as_secs_f64() / alone.elapsed().as_secs_f64();
-        assert!(good as f64 > capacity * 0.75, "{runtime}: {good} of {capacity:.0}");
-        let refused: Vec<_> = answers.iter().filter(|answer| answer.status != 200).collect();
+        let (good, refused): (Vec<_>, Vec<_>) =
+            answers.iter().partition(|answer| answer.status == 200);
+        // However long a call takes on this machine: there were two at a time.
+        let busy: f64 = good.iter().map(|answer| answer.phase("run")).sum();
+        let share = busy / (2e3 * took.as_secs_f64());
+        assert!(share > 0.75, "{runtime}: the worker was busy for {share:.2} of {took:?}");
         assert!(refused.len() > 100, "{runtime}: {} refused", refused.len());
         for answer in &refused {
             answer.error(503, "POOL_EXHAUSTED");
             assert!(answer.header("retry-after").is_some(), "{runtime}");
         }
-        let at_once = refused.iter().filter(|answer| answer.took < Duration::from_millis(300));
-        let at_once = at_once.count() as f64 / refused.len() as f64;
+        let at_once = refused.iter().filter(|answer| answer.phase("queue") < 300.0).count();
+        let at_once = at_once as f64 / refused.len() as f64;
         assert!(at_once > 0.8, "{runtime}: {:.0} % were refused at once", at_once * 100.0);
     })
     .await;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::harness::{
-    Host, PATIENCE, Project, RUNTIMES, Runtime, eventually, in_every_runtime, new_id,
+    Answer, Host, PATIENCE, Project, RUNTIMES, Runtime, eventually, in_every_runtime, new_id,
 };
 
 /// One worker for each runtime, one call at a time.
@@ -38,6 +38,7 @@ async fn h8_a_full_pool_is_503_with_retry_after() {
         assert!(after.is_some_and(|seconds| seconds >= 1), "{runtime}: {after:?}");
         assert!(refused.took >= Duration::from_millis(300), "{runtime}: {:?}", refused.took);
         assert!(refused.took < Duration::from_secs(3), "{runtime}: {:?}", refused.took);
+        assert!(refused.phase("queue") >= 300.0, "{runtime}: {} ms", refused.phase("queue"));
         drop(holding);
     }
 }
@@ -50,11 +51,44 @@ async fn h8_a_function_that_is_still_being_built_says_so() {
     let config = json!({"functions": {"pool": {"queue_timeout": "20ms"}}});
     let host = Project::new().file("functions/fresh.go", &text).config(config).serve().await;
     for _ in 0..2 {
-        let message = host.call("fresh", json!({})).await.error_message(503, "POOL_EXHAUSTED");
-        assert!(message.contains("still being built"), "{message}");
+        check_still_loading(&host.call("fresh", json!({})).await);
     }
     eventually("it serves", PATIENCE * 4, async || {
         (host.call("fresh", json!({})).await.status == 200).then_some(())
+    })
+    .await;
+}
+
+/// Nobody is to look for too few workers because of it.
+fn check_still_loading(answer: &Answer) {
+    let message = answer.error_message(503, "POOL_EXHAUSTED");
+    for part in ["still being built or loaded", "try again in 5s"] {
+        assert!(message.contains(part), "no '{part}' in '{message}'");
+    }
+    assert!(!message.contains("max_instances"), "{message}");
+    assert_eq!(answer.header("retry-after"), Some("5"), "{message}");
+}
+
+#[tokio::test]
+async fn h8_a_function_that_takes_long_to_load_says_so() {
+    let config = json!({"functions": {"pool": {"queue_timeout": "1s"}}});
+    let host = Project::new().with_all("endless").config(config).serve().await;
+    in_every_runtime(async |runtime| {
+        for _ in 0..2 {
+            check_still_loading(&host.call(&runtime.function("endless"), json!({})).await);
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn h8_a_timeout_that_ends_while_a_function_is_loaded_says_so() {
+    let config = json!({"functions": {"timeout": "1s"}});
+    let host = Project::new().with_all("endless").config(config).serve().await;
+    in_every_runtime(async |runtime| {
+        let answer = host.call(&runtime.function("endless"), json!({})).await;
+        let message = answer.error_message(504, "FUNCTION_TIMEOUT");
+        assert!(message.contains("still being built or loaded"), "{runtime}: {message}");
     })
     .await;
 }

@@ -187,6 +187,18 @@ impl Answer {
         self.headers.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_str())
     }
 
+    /// The milliseconds of one part of `Server-Timing`: what the host says, however busy the
+    /// machine is on which client and host are.
+    pub(crate) fn phase(&self, name: &str) -> f64 {
+        let timing = self.header("server-timing");
+        let parts = timing.unwrap_or_else(|| panic!("{}: no Server-Timing", self.line));
+        let duration = parts.split(',').find_map(|part| {
+            let (found, duration) = part.trim().split_once(";dur=")?;
+            (found == name).then(|| duration.parse().expect("a duration is a number"))
+        });
+        duration.unwrap_or_else(|| panic!("{}: no {name} in '{parts}'", self.line))
+    }
+
     pub(crate) fn text(&self) -> String {
         String::from_utf8(self.body.clone()).expect("a body is UTF-8")
     }
