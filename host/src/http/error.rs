@@ -270,6 +270,7 @@ fn failed(reason: &CallError, function: &Function) -> ApiError {
         CallError::Died(Death { exit: Exit::OutOfMemory { limit }, killed: None, .. }) => {
             out_of_memory(name, *limit)
         }
+        CallError::Died(Death { protocol: Some(_), killed: None, .. }) => protocol_error(),
         CallError::Died(death) => {
             let message = format!("the worker that ran function '{name}' ended: {death}");
             ApiError::new(502, "WORKER_CRASHED", message)
@@ -283,12 +284,13 @@ fn failed(reason: &CallError, function: &Function) -> ApiError {
                 .with("limit", *limit)
                 .with("actual", *size)
         }
-        CallError::Protocol(_) => ApiError::new(
-            502,
-            "PROTOCOL_ERROR",
-            "the worker broke the protocol; the host's log says how",
-        ),
+        CallError::Protocol(_) => protocol_error(),
     }
+}
+
+fn protocol_error() -> ApiError {
+    let message = "the worker broke the protocol; the host's log says how";
+    ApiError::new(502, "PROTOCOL_ERROR", message)
 }
 
 fn out_of_memory(function: &str, limit: u64) -> ApiError {

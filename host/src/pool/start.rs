@@ -16,7 +16,7 @@ use crate::pool::rules::Class;
 use crate::pool::worker::{Tail, Worker, log_output};
 use crate::rpc::listener::{Greeted, WorkerSocket};
 use crate::rpc::peer::{Peer, PeerClosed};
-use crate::sandbox::{Exit, LaunchSpec, Sandbox};
+use crate::sandbox::{Exit, LaunchSpec, Sandbox, run_dir};
 use crate::syscalls::{self, Note, Syscalls};
 
 /// From the launch to the hello.
@@ -57,6 +57,7 @@ async fn start(pool: &Arc<RuntimePool>, number: u64, class: Class) -> Result<Sta
     let name: Arc<str> = format!("{}-{number}", pool.runtime.name).into();
     let (memory, cpu) = (class.memory, class.cpu());
     let command = pool.runtime.shim_command(memory).await.map_err(|e| e.to_string())?;
+    run_dir::restore(&pool.shared.sockets).map_err(|e| e.to_string())?;
     let socket = pool.shared.sockets.join(format!("{:.8}-{number}", pool.runtime.name));
     let socket = WorkerSocket::bind(socket, token()?).map_err(|e| e.to_string())?;
     let mut env = pool.runtime.env(memory, cpu);

@@ -26,6 +26,7 @@ use crate::sandbox::profile::{
 };
 use crate::sandbox::proxy::policy::Policy;
 use crate::sandbox::proxy::{Proxy, SOCKET};
+use crate::sandbox::run_dir::restore;
 use crate::sandbox::running::{Running, watch_over};
 use crate::sandbox::{Launch, LaunchError, LaunchSpec, Launching, inside, supervise, tree};
 
@@ -77,7 +78,8 @@ impl Shared {
     fn start(&self, spec: &LaunchSpec) -> Result<Running, LaunchError> {
         let folder = self.folders.join(&spec.worker);
         let of_folder = |source| LaunchError::Folder { path: folder.clone(), source };
-        let kept = Folder::make(folder.clone()).map_err(of_folder)?;
+        let kept = restore(&self.folders).and_then(|()| Folder::make(folder.clone()));
+        let kept = kept.map_err(of_folder)?;
         let number = self.numbers.take();
         let user = self.user(spec, number.number);
         for path in [Some(&folder), spec.socket.as_ref()].into_iter().flatten() {

@@ -92,22 +92,39 @@ fn private_dir(path: &Path, may_exist: bool) -> io::Result<()> {
     made.and_then(|()| std::fs::set_permissions(path, Permissions::from_mode(mode)))
 }
 
-/// Removes the folders of hosts of this project that no longer hold their lock.
+/// Makes a folder of a running host anew that somebody has removed, such as a cleaner of /tmp.
+///
+/// # Errors
+/// When it cannot be made or belongs to somebody else.
+pub(crate) fn restore(path: &Path) -> io::Result<()> {
+    if path.is_dir() {
+        return Ok(());
+    }
+    path.parent().map_or(Ok(()), restore)?;
+    tracing::warn!("the folder '{}' has been removed; it is made anew", path.display());
+    private_dir(path, true)
+}
+
+/// Removes the folders of hosts of this project that have ended.
 fn remove_leftovers(shared: &Path, instance: &str) {
-    let Ok(entries) = std::fs::read_dir(shared) else { return };
-    for entry in entries.flatten() {
-        let name = entry.file_name();
-        let ours = name
-            .to_str()
-            .and_then(|n| n.strip_prefix(instance))
-            .is_some_and(|rest| rest.starts_with('-'));
-        if !ours {
-            continue;
-        }
-        let Ok(lock) = File::open(entry.path().join("lock")) else { continue };
-        if flock(&lock, FlockOperation::NonBlockingLockExclusive).is_ok() {
+    for entry in std::fs::read_dir(shared).into_iter().flatten().flatten() {
+        if is_left(&entry.path(), instance) {
             let _in_use_after_all = std::fs::remove_dir_all(entry.path());
         }
+    }
+}
+
+fn is_left(folder: &Path, instance: &str) -> bool {
+    let name = folder.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    let finished = name.strip_prefix("new-");
+    let host = finished.unwrap_or(name).strip_prefix(instance);
+    let Some(pid) = host.and_then(|rest| rest.strip_prefix('-')) else { return false };
+    match File::open(folder.join("lock")) {
+        Ok(lock) if finished.is_none() => {
+            flock(&lock, FlockOperation::NonBlockingLockExclusive).is_ok()
+        }
+        // Not finished, or made anew while its host was running.
+        _ => pid == std::process::id().to_string() || !Path::new("/proc").join(pid).exists(),
     }
 }
 
@@ -133,6 +150,35 @@ mod tests {
             }
             done.store(true, std::sync::atomic::Ordering::Relaxed);
         });
+    }
+
+    #[test]
+    fn what_a_host_left_that_was_killed_in_its_first_moments_goes_as_well() {
+        let base = tempfile::tempdir().unwrap();
+        let own = RunDir::create(base.path(), "aa").unwrap();
+        let shared = own.path.parent().unwrap().to_path_buf();
+        // No process has such a number; process 1 runs always.
+        for name in ["new-aa-99999999", "aa-99999999", "new-aa-1", "aa-1", "new-bb-99999999"] {
+            std::fs::create_dir(shared.join(name)).unwrap();
+        }
+        remove_leftovers(&shared, "aa");
+        let there = |name: &str| shared.join(name).exists();
+        assert!(!there("new-aa-99999999") && !there("aa-99999999"));
+        assert!(there("new-aa-1") && there("aa-1") && there("new-bb-99999999"));
+    }
+
+    #[test]
+    fn a_folder_that_was_removed_is_made_anew_with_all_above_it() {
+        let base = tempfile::tempdir().unwrap();
+        let own = RunDir::create(base.path(), "aa").unwrap();
+        std::fs::remove_dir_all(own.path.parent().unwrap()).unwrap();
+        restore(&own.sockets()).unwrap();
+        assert!(own.sockets().is_dir());
+        let path = own.path.clone();
+        remove_leftovers(path.parent().unwrap(), "bb");
+        assert!(path.is_dir());
+        drop(own);
+        assert!(!path.exists());
     }
 
     #[test]

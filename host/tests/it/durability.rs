@@ -164,3 +164,14 @@ async fn check_served(project: Project, written: usize) {
     let file = Connection::open_with_flags(host.project.path("alyx.db"), flags);
     assert_eq!(sound_documents(&file.expect("it opens"), ROUNDS).len(), written);
 }
+
+#[tokio::test]
+async fn d11_processes_that_open_a_new_database_at_once_all_get_it() {
+    for _ in 0..5 {
+        let project = Project::new().with(Runtime::Node, "probe");
+        let run = || project.run(&["invoke", "probe_node", "--data", "{\"a\":1}"]);
+        for ran in futures_util::future::join_all((0..6).map(|_| run())).await {
+            assert_eq!((ran.code, ran.stdout.trim()), (Some(0), "{\"a\":1}"), "{}", ran.stderr);
+        }
+    }
+}

@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{Project, Runtime};
+use crate::harness::{Project, RUNTIMES};
 use crate::hostile::worlds::{Plan, Who, World};
 
 /// Takes so many MiB: bytes, or where a language tells the two apart, small objects.
@@ -57,15 +57,20 @@ async fn h7_memory_up_to_the_limit_is_there() {
 
 #[tokio::test]
 async fn h7_the_memory_of_a_workers_children_counts_as_its_own() {
-    let source = "import subprocess, sys\n\ndef handler(ctx):\n    code = 'x = b\"x\" * (400 << 20); input()'\n    child = subprocess.Popen([sys.executable, '-c', code], stdin=subprocess.PIPE)\n    child.wait()\n    return child.returncode\n";
-    let project = Project::new().with(Runtime::Python, "hostile").config(limits());
-    let host = project.file("functions/children.py", source).serve().await;
-    let answer = host.call("children", json!({})).await;
-    // Either the child alone is ended, or all of the worker.
-    match answer.status {
-        200 => assert_ne!(answer.json(), 0, "{}", answer.text()),
-        _ => drop(answer.error(502, "OUT_OF_MEMORY")),
+    let host = Project::new().with_all("child").with_all("hostile").config(limits()).serve().await;
+    for runtime in RUNTIMES {
+        // Tail keeps what it is to print until it has seen the end.
+        let all = 400 << 20;
+        let command = format!("head -c {all} /dev/zero | tail -c {all} | wc -c");
+        let answer = host.call(&runtime.function("child"), json!({"command": command})).await;
+        // Either the child alone is ended, or all of the worker.
+        match answer.status {
+            200 => assert_ne!(answer.json(), all.to_string(), "{runtime}"),
+            _ => drop(answer.error(502, "OUT_OF_MEMORY")),
+        }
+        let small = host.call(&runtime.function("child"), json!({"command": "echo small"})).await;
+        assert_eq!(small.value(), "small", "{runtime}");
+        let taken = host.call(&runtime.function("hostile"), take(8)).await.value();
+        assert_eq!(taken["did"], true, "{runtime}: {taken}");
     }
-    let small = host.call(&Runtime::Python.function("hostile"), take(8)).await.value();
-    assert_eq!(small["did"], true, "{small}");
 }

@@ -185,3 +185,31 @@ async fn f53_a_broken_function_does_not_use_up_workers() {
         assert!(started <= 10.0, "{runtime}: {started} workers started for 50 calls");
     }
 }
+
+#[tokio::test]
+async fn f53_a_go_function_that_panics_while_it_is_loaded_is_a_load_error_with_its_words() {
+    let source = Runtime::Go.fixture("apart") + "\nfunc init() {\n\tpanic(\"of init\")\n}\n";
+    let host = Project::with_probes().file("functions/panics.go", &source).serve().await;
+    for _ in 0..3 {
+        host.call("panics", json!({})).await.error(500, "FUNCTION_LOAD_ERROR");
+    }
+    let line = host.log.wait_for("how it ended", why_not("panics")).await;
+    assert!(line.message().contains("exit code 2"), "{line:?}");
+    host.log.wait_for("its words", |line| line.message().contains("panic: of init")).await;
+    check_probes(&host).await;
+}
+
+/// Go has no classes.
+#[tokio::test]
+async fn f53_a_class_is_no_handler_and_the_error_says_so() {
+    for (runtime, text) in [
+        (Runtime::Node, "export default class Hello {}\n"),
+        (Runtime::Python, "class handler:\n    def __init__(self, ctx):\n        pass\n"),
+    ] {
+        let function = runtime.function("classy");
+        let host = Project::new().file(&runtime.file(&function), text).serve().await;
+        host.call(&function, json!({})).await.error(500, "FUNCTION_LOAD_ERROR");
+        let line = host.log.wait_for("what is wrong", why_not(&function)).await;
+        assert!(line.message().contains("class"), "{runtime}: {line:?}");
+    }
+}

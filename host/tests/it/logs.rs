@@ -269,3 +269,18 @@ async fn n6_output_while_loading_belongs_to_the_worker() {
         assert_eq!(line.request_id(), "", "{runtime}");
     }
 }
+
+#[tokio::test]
+async fn n6_what_is_logged_after_the_answer_arrives() {
+    let host = Project::new().with_all("after").serve().await;
+    for runtime in RUNTIMES {
+        let answer = host.call(&runtime.function("after"), json!({})).await;
+        assert_eq!(answer.value(), "answered", "{runtime}");
+        for message in ["logged after the answer", "printed after the answer"] {
+            let is_it = |line: &Line| {
+                line.message().contains(message) && line.text("worker").starts_with(runtime.name())
+            };
+            host.log.wait_for(&format!("'{message}' of {runtime}"), is_it).await;
+        }
+    }
+}

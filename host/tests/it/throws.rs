@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::harness::log::Line;
-use crate::harness::{Project, RUNTIMES, Runtime};
+use crate::harness::{PATIENCE, Project, RUNTIMES, Runtime, eventually};
 
 #[tokio::test]
 async fn n7_every_form_of_throwing_is_understood_and_kills_nothing() {
@@ -39,4 +39,20 @@ async fn n7_a_late_throw_changes_nothing_and_kills_nothing() {
         let deaths = host.metric("alyx_worker_deaths_total", &["reason=\"crashed\""]).await;
         assert!(deaths < 1.0, "{runtime}: {deaths}");
     }
+}
+
+#[tokio::test]
+async fn n7_a_late_panic_in_go_harms_no_answer_and_no_later_call() {
+    let host = Project::new().with(Runtime::Go, "after").with(Runtime::Go, "probe").serve().await;
+    for _ in 0..3 {
+        let panics = host.call("after_go", json!({"panic": true})).await;
+        assert_eq!(panics.value(), "answered");
+    }
+    let crash = host.log.wait_for("the crash", |line| line.message().contains("crashed")).await;
+    assert!(crash.text("stderr").contains("panic: after the answer"), "{crash:?}");
+    assert_eq!(host.value(Runtime::Go, json!({"a": 1})).await, json!({"a": 1}));
+    eventually("it serves on", PATIENCE, async || {
+        (host.call("after_go", json!({})).await.status == 200).then_some(())
+    })
+    .await;
 }

@@ -226,3 +226,46 @@ async fn w5_a_worker_with_an_unhandled_rejection_is_replaced_after_its_calls() {
     .await;
     assert_eq!(running.answer().await.value(), first, "its running calls end first");
 }
+
+/// Waits until as many calls as the rest are in line, which no more of them leave.
+async fn waits(host: &Host, runtime: Runtime, count: f64) {
+    let label = format!("runtime=\"{runtime}\"");
+    eventually(&format!("{count} calls of {runtime} wait"), PATIENCE, async || {
+        let waiting = host.metric("alyx_queue_depth", &[&label]).await;
+        ((waiting - count).abs() < f64::EPSILON).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn w3_a_worker_takes_as_many_calls_at_a_time_as_its_runtime_can_bear() {
+    let host = Project::with_probes().config(pool(json!({"max_instances": 1}))).serve().await;
+    for (runtime, most) in RUNTIMES.into_iter().zip([64, 64, 256]) {
+        host.value(runtime, json!({})).await;
+        let calls = (0..most + 7).map(|_| {
+            host.post(&runtime.probe()).json(&json!({"do": "hold", "ms": 60_000})).begin()
+        });
+        let calls = join_all(calls).await;
+        waits(&host, runtime, 7.0).await;
+        drop(calls);
+        waits(&host, runtime, 0.0).await;
+    }
+}
+
+#[tokio::test]
+async fn w3_the_worker_that_was_busy_last_is_asked_first() {
+    in_every_runtime(async |runtime| {
+        let config = pool(json!({"max_instances": 3, "concurrency": 1}));
+        let host = Project::new().with(runtime, "strain").config(config).serve().await;
+        let function = runtime.function("strain");
+        let call = async |ms: u64| {
+            host.call(&function, json!({"ms": ms})).await.value().as_i64().expect("a process")
+        };
+        let three = tokio::join!(call(1_000), call(2_000), call(3_000));
+        assert!(three.0 != three.1 && three.1 != three.2, "{runtime}: {three:?}");
+        for _ in 0..5 {
+            assert_eq!(call(0).await, three.2, "{runtime}: {three:?}");
+        }
+    })
+    .await;
+}
