@@ -20,6 +20,7 @@ pub mod rpc;
 pub mod sandbox;
 pub mod deps;
 pub mod runtime;
+pub mod leash;
 pub mod metrics;
 pub mod invocation;
 pub mod registry;

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use alyx::deps::leash;
+use alyx::leash;
 use alyx::sandbox::process::{become_worker, is_worker};
 
 #[global_allocator]

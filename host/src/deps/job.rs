@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use crate::deps::blame::{Fault, blame};
 use crate::deps::folders::Folders;
-use crate::deps::leash::{self, Order};
 use crate::deps::list::List;
 use crate::deps::progress::Progress;
 use crate::deps::tools::{Tool, Tools};
+use crate::leash::{self, Order};
 
 /// Longest run of a tool, and of a wait for another's. What has to be compiled may take its time.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30 * 60);

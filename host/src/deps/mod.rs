@@ -7,7 +7,6 @@
 pub mod list;
 pub mod folders;
 pub mod tools;
-pub mod leash;
 pub mod blame;
 pub mod progress;
 mod job;

@@ -12,7 +12,7 @@ use tokio::sync::OnceCell;
 
 use crate::config::secret::Variables;
 use crate::deps::folders::name;
-use crate::deps::leash::Order;
+use crate::leash::Order;
 use crate::registry::imports::Language;
 use crate::runtime::probe;
 

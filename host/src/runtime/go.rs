@@ -4,14 +4,12 @@
 //! limits, and where its binaries are kept: one per revision.
 
 use std::path::{Path, PathBuf};
-use std::process::{Output, Stdio};
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal};
 use serde::Deserialize;
-use tokio::process::Command;
 use tokio::sync::{Mutex, OnceCell};
 
+use crate::leash;
 use crate::runtime::probe::Found;
 use crate::runtime::{BuildFault, Source, Unavailable};
 
@@ -97,14 +95,14 @@ impl GoToolchain {
             return Ok(binary);
         }
         let fresh = binary.with_extension(std::process::id().to_string());
-        let mut command = self.command(&self.go);
+        let mut command = leash::command(&self.go, &self.env);
         command
             .args(["build", "-trimpath", "-ldflags=-s -w", "-o"])
             .arg(&fresh)
             .arg("./cmd/alyx-shim-go");
         command.current_dir(&self.sources);
         let failed = |why: &str| Unavailable(format!("the Go shim does not build: {why}"));
-        match tokio::time::timeout(PATIENCE, output(command)).await {
+        match tokio::time::timeout(PATIENCE, leash::output(command)).await {
             Ok(Ok(output)) if output.status.success() => {}
             Ok(Ok(output)) => return Err(failed(String::from_utf8_lossy(&output.stderr).trim())),
             Ok(Err(e)) => return Err(failed(&e.to_string())),
@@ -139,14 +137,14 @@ impl GoToolchain {
         if binary.is_file() {
             return Ok(binary);
         }
-        let mut command = self.command(shim);
+        let mut command = leash::command(shim, &self.env);
         command.arg("build").arg("--source").arg(entry).arg("--root").arg(root);
         command.arg("--out").arg(&binary).arg("--shim").arg(&self.sources);
         command.arg("--cache").arg(self.cache.join("build"));
         if let Some(modules) = modules {
             command.env("GOMODCACHE", modules);
         }
-        let output = match tokio::time::timeout(PATIENCE, output(command)).await {
+        let output = match tokio::time::timeout(PATIENCE, leash::output(command)).await {
             Ok(Ok(output)) => output,
             Ok(Err(e)) => return Err(fault("build", format!("the build did not start: {e}"))),
             Err(_) => {
@@ -175,17 +173,6 @@ impl GoToolchain {
                 std::fs::remove_file(shim.with_file_name("functions").join(revision));
         }
     }
-
-    fn command(&self, program: &Path) -> Command {
-        let mut command = Command::new(program);
-        command.env_clear().envs(self.env.iter().map(|(name, value)| (name, value)));
-        command
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .kill_on_drop(true);
-        command
-    }
 }
 
 /// Removes what builds have left behind that were ended before their end. Other hosts may be
@@ -198,23 +185,6 @@ fn sweep(folder: &Path, is_left: impl Fn(&str) -> bool) {
         if age > PATIENCE * 2 {
             let path = entry.path();
             let _gone = std::fs::remove_dir_all(&path).or_else(|_| std::fs::remove_file(&path));
-        }
-    }
-}
-
-/// Runs a command to its end. Dropped before that, it takes all it has started with it.
-async fn output(mut command: Command) -> std::io::Result<Output> {
-    let child = command.process_group(0).spawn()?;
-    let _group = Group(child.id().and_then(|id| Pid::from_raw(id.cast_signed())));
-    child.wait_with_output().await
-}
-
-struct Group(Option<Pid>);
-
-impl Drop for Group {
-    fn drop(&mut self) {
-        if let Some(group) = self.0 {
-            let _already_gone = rustix::process::kill_process_group(group, Signal::KILL);
         }
     }
 }

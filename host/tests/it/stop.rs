@@ -173,6 +173,26 @@ async fn w6_a_go_worker_that_never_ends_loading_goes_with_its_killed_host() {
 }
 
 #[tokio::test]
+async fn w6_a_build_of_a_go_function_goes_with_its_killed_host() {
+    // Not built before: no other test has this text.
+    let now = std::time::SystemTime::now();
+    let text = Runtime::Go.fixture("apart") + &format!("\n// {now:?}\n");
+    let mut host = Project::new().file("functions/fresh.go", &text).serve().await;
+    let _call = host.post("fresh").json(&json!({})).begin().await;
+    let builds = |process: &Process| process.command.contains("alyx-shim-go build");
+    eventually("it is being built", PATIENCE * 3, async || {
+        of_project(&host.project).iter().any(builds).then_some(())
+    })
+    .await;
+    host.signal(Signal::KILL);
+    host.ended(PATIENCE).await;
+    eventually("nothing of it runs", WORKERS_GONE, async || {
+        of_project(&host.project).is_empty().then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn w6_the_next_start_removes_what_a_killed_host_left() {
     let (mut host, _) = busy_host().await;
     let project = host.project.clone();

@@ -1,4 +1,4 @@
-//! Runs a package manager so that nothing of it outlives the host.
+//! Runs a compiler or a package manager so that nothing of it outlives the host.
 //!
 //! The host re-executes itself as a keeper between the two. The keeper's input is a pipe that the
 //! host holds open; when that ends, by whatever end of the host, the keeper kills the tool and all
@@ -7,7 +7,7 @@
 use std::ffi::OsString;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
-use std::process::{ExitCode, Stdio};
+use std::process::{ExitCode, Output, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -48,19 +48,9 @@ pub async fn run(
     patience: Duration,
     mut line: impl FnMut(Printed),
 ) -> io::Result<bool> {
-    let mut child = Command::new("/proc/self/exe")
-        .arg0("alyx")
-        .arg(KEEPER)
-        .arg(&order.program)
+    let mut child = command(&order.program, &order.env)
         .args(&order.arguments)
         .current_dir(&order.folder)
-        .env_clear()
-        .envs(order.env.iter().map(|(name, value)| (name, value)))
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        // Ctrl-C is for the host: a keeper that ends before it would leave the tool running.
-        .process_group(0)
         .spawn()?;
     let _leash = child.stdin.take();
     let (send, mut lines) = mpsc::channel(QUEUE);
@@ -82,6 +72,24 @@ pub async fn run(
             Err(io::Error::new(io::ErrorKind::TimedOut, format!("no end after {patience:?}")))
         }
     }
+}
+
+/// A tool with a keeper, to be given its arguments.
+pub(crate) fn command(program: &Path, env: &[(String, String)]) -> Command {
+    let mut command = Command::new("/proc/self/exe");
+    command.arg0("alyx").arg(KEEPER).arg(program);
+    command.env_clear().envs(env.iter().map(|(name, value)| (name, value)));
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    // Ctrl-C is for the host: a keeper that ends before it would leave the tool running.
+    command.process_group(0);
+    command
+}
+
+/// Runs a [`command`] to its end. Dropped before that, it takes all it has started with it.
+pub(crate) async fn output(mut command: Command) -> io::Result<Output> {
+    let mut child = command.spawn()?;
+    let _leash = child.stdin.take();
+    child.wait_with_output().await
 }
 
 async fn read_lines(
