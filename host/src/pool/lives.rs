@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::pool::error::{Fault, KILLED, Refusal};
-use crate::pool::pace::Pace;
+use crate::pool::queue::credit;
 use crate::pool::rules::Key;
 use crate::pool::slot::{Action, Phase, Slot};
 use crate::pool::state::{Actions, State};
@@ -71,8 +71,8 @@ impl<W: Clone, F: Clone, T> State<W, F, T> {
             let held = slot.held.iter_mut().find(|held| held.key == key);
             held.into_iter().for_each(|held| held.serves = true);
             route.load_fault = None;
+            route.pace.pass(credit(&self.workers, route), now);
             route.serving.push(number);
-            route.pace = Pace::new(now);
             self.set_credit(number);
             self.feed(number, now, &mut actions);
         }

@@ -9,25 +9,34 @@ const FIRST_LOOK: Duration = Duration::from_millis(500);
 /// What happened longer ago than this counts for half.
 const MEMORY: Duration = Duration::from_secs(4);
 
-/// The movement of one queue.
+/// The movement of one queue, by the calls that could run meanwhile: workers come and go, and the
+/// guess goes with them.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Pace {
-    since: Instant,
+    at: Instant,
+    /// Seconds, each times the calls that could run at that time.
+    seen: f64,
     left: f64,
 }
 
 impl Pace {
     /// From now on.
     pub(crate) fn new(now: Instant) -> Self {
-        Pace { since: now, left: 0.0 }
+        Pace { at: now, seen: 0.0, left: 0.0 }
     }
 
-    /// The first in the queue has got a worker.
-    pub(crate) fn step(&mut self, now: Instant) {
+    /// Until now `credit` calls could run at a time.
+    pub(crate) fn pass(&mut self, credit: u32, now: Instant) {
+        self.seen = self.seen_until(credit, now);
+        self.at = now;
+    }
+
+    /// The first in the queue has got a worker; `credit` calls can run at a time.
+    pub(crate) fn step(&mut self, credit: u32, now: Instant) {
+        self.pass(credit, now);
         self.left += 1.0;
-        let seen = now.saturating_duration_since(self.since);
-        if seen > MEMORY {
-            self.since += seen / 2;
+        if self.seen > MEMORY.as_secs_f64() * f64::from(credit) {
+            self.seen /= 2.0;
             self.left /= 2.0;
         }
     }
@@ -35,10 +44,19 @@ impl Pace {
     /// How long the one at `place` will wait when `credit` calls run at a time; none while too
     /// little has been seen.
     pub(crate) fn wait(&self, place: usize, credit: u32, now: Instant) -> Option<Duration> {
-        let seen = now.saturating_duration_since(self.since);
+        let credits = f64::from(credit);
+        let seen = self.seen_until(credit, now);
+        if credit == 0 || seen < FIRST_LOOK.as_secs_f64() * credits {
+            return None;
+        }
         // Those that run count as well: they have been at it since the queue formed.
-        let moved = self.left + f64::from(credit);
-        (seen >= FIRST_LOOK && moved > 0.0).then(|| seen.mul_f64(place as f64 / moved))
+        let moved = (self.left + credits) * credits / seen;
+        Duration::try_from_secs_f64(place as f64 / moved).ok()
+    }
+
+    fn seen_until(&self, credit: u32, now: Instant) -> f64 {
+        let since = now.saturating_duration_since(self.at);
+        self.seen + since.as_secs_f64() * f64::from(credit)
     }
 }
 
@@ -52,7 +70,7 @@ mod tests {
         let (mut pace, mut now) = (Pace::new(start), start);
         for _ in 0..10_000 {
             now += Duration::from_millis(10);
-            pace.step(now);
+            pace.step(4, now);
         }
         let wait = pace.wait(300, 4, now).unwrap();
         assert!((2.8..3.1).contains(&wait.as_secs_f64()), "{wait:?}");
@@ -64,10 +82,27 @@ mod tests {
         let (mut pace, mut now) = (Pace::new(start), start);
         for step in (0..2_000).map(|_| 10).chain((0..200).map(|_| 100)) {
             now += Duration::from_millis(step);
-            pace.step(now);
+            pace.step(1, now);
         }
         let wait = pace.wait(10, 1, now).unwrap();
         assert!((0.8..1.1).contains(&wait.as_secs_f64()), "{wait:?}");
+    }
+
+    #[test]
+    fn a_worker_that_is_replaced_changes_the_guess_for_that_time_alone() {
+        let start = Instant::now();
+        let (mut pace, mut now) = (Pace::new(start), start);
+        let mut steps = |count, credit, millis| {
+            for _ in 0..count {
+                now += Duration::from_millis(millis);
+                pace.step(credit, now);
+            }
+            pace.wait(100, credit, now).unwrap().as_secs_f64()
+        };
+        let (before, with_one, after) = (steps(2_000, 16, 1), steps(50, 8, 2), steps(1, 16, 1));
+        assert!((0.095..0.105).contains(&before), "{before}");
+        assert!((0.19..0.21).contains(&with_one), "{with_one}");
+        assert!((0.095..0.105).contains(&after), "{after}");
     }
 
     #[test]

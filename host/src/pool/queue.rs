@@ -3,13 +3,14 @@
 //! Part of the state machine. Each function has a queue of its own; credit that comes free goes
 //! round the functions that wait, so that none can starve another.
 
+use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use crate::pool::error::Refusal;
 use crate::pool::pace::Pace;
 use crate::pool::rules::Asking;
 use crate::pool::rules::Key;
-use crate::pool::slot::{Action, Phase, Route, Waiting, pick};
+use crate::pool::slot::{Action, Phase, Route, Slot, Waiting, pick};
 use crate::pool::state::{Actions, State};
 
 /// Calls of one function that may wait for a worker, however fast they are.
@@ -77,11 +78,9 @@ impl<W: Clone, F: Clone, T> State<W, F, T> {
         if route.waiting.is_empty() || !full {
             return None;
         }
-        let serving = route.serving.iter().filter_map(|n| self.workers.get(n));
-        let credit: u32 = serving.map(|slot| slot.credit).sum();
+        let credit = credit(&self.workers, route);
         let wait = route.pace.wait(route.waiting.len() + 1, credit, now)?;
-        (credit > 0 && wait > patience.mul_f64(HOPE))
-            .then_some(Refusal::Overloaded { wait, patience })
+        (wait > patience.mul_f64(HOPE)).then_some(Refusal::Overloaded { wait, patience })
     }
 
     fn enqueue(&mut self, key: &Key, call: T, now: Instant) -> u64 {
@@ -132,15 +131,16 @@ impl<W: Clone, F: Clone, T> State<W, F, T> {
 
     /// Gives the free credit of one worker to those who wait for it, one function after the other.
     pub(crate) fn feed(&mut self, number: u64, now: Instant, actions: &mut Actions<W, F, T>) {
-        let Some(slot) = self.workers.get_mut(&number) else { return };
-        while slot.free() {
+        while let Some(slot) = self.workers.get(&number)
+            && slot.free()
+        {
             let Some(at) = self.hungry.iter().position(|key| slot.serves(key)) else { return };
             let Some(key) = self.hungry.remove(at) else { return };
             let Some(route) = self.routes.get_mut(&key) else { return };
             let Some(worker) = slot.handle.clone() else { return };
             let Some(next) = route.waiting.pop_front() else { return };
-            slot.take(now);
-            route.pace.step(now);
+            route.pace.step(credit(&self.workers, route), now);
+            self.workers.entry(number).and_modify(|slot| slot.take(now));
             self.queued -= 1;
             if !route.waiting.is_empty() {
                 self.hungry.push_back(key);
@@ -171,4 +171,9 @@ impl<W: Clone, F: Clone, T> State<W, F, T> {
         actions.extend(refused);
         self.hungry.retain(|k| k != key);
     }
+}
+
+/// Calls that the workers of a function take at a time.
+pub(crate) fn credit<W, F, T>(workers: &HashMap<u64, Slot<W>>, route: &Route<F, T>) -> u32 {
+    route.serving.iter().filter_map(|number| workers.get(number)).map(|slot| slot.credit).sum()
 }

@@ -174,6 +174,31 @@ fn who_would_wait_in_vain_is_told_at_once() {
 }
 
 #[test]
+fn a_worker_that_takes_over_lets_no_more_calls_in_than_before() {
+    let mut world = served(rules(0, 2), &[0]);
+    for _ in 0..8 {
+        world.call(0);
+        world.passes(Duration::from_millis(50));
+        world.arrive();
+    }
+    assert_eq!(world.serving(0).len(), 2);
+    for _ in 0..600 {
+        (0..3).for_each(|_| world.call(0));
+        world.now += Duration::from_millis(50);
+        let number = world.any(|w| !w.calls.is_empty()).expect("it is busy");
+        world.finish(number, 0);
+    }
+    let before = world.waiting.len();
+    let number = world.any(|w| !w.calls.is_empty()).expect("it is busy");
+    world.end(number, None);
+    world.passes(Duration::from_millis(50));
+    world.arrive();
+    assert_eq!(world.serving(0).len(), 2);
+    (0..100).for_each(|_| world.call(0));
+    assert!(world.waiting.len() < before + 20, "{} after {before}", world.waiting.len());
+}
+
+#[test]
 fn a_burst_on_a_cold_function_is_not_taken_for_overload() {
     let mut world = World::new(rules(0, 1), 12, 7);
     for _ in 0..300 {
