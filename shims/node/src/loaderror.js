@@ -86,7 +86,9 @@ function missingModule(error, stack, entry) {
   const file = importer.replace(/\?alyx=\d+$/, "");
   const local = name.startsWith("/") || name.startsWith(".");
   const shown = name.startsWith("/") ? localName(file, name) : name;
-  const remedy = local ? "look at the path and its extension" : "add it to package.json and run 'alyx deps install'";
+  const remedy = local
+    ? "look at the path and its extension"
+    : "add it to package.json and run 'alyx deps install'";
   const kind = local ? what : "package";
   const message = `cannot find ${kind} '${shown}', imported by '${basename(file)}'; ${remedy}`;
   const place = placeIn(stack) ?? findSpecifier(file, shown) ?? { file };
