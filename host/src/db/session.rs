@@ -199,6 +199,7 @@ fn connected(path: &Path, writes: Writes) -> rusqlite::Result<Connection> {
 
 /// Several hosts may open a new database at once. While one changes how the file is kept, SQLite
 /// tells the others that it is locked without waiting for as long as it was told to.
+#[expect(clippy::disallowed_methods, reason = "the other process tells nobody when it is done")]
 fn use_wal(connection: &Connection) -> rusqlite::Result<()> {
     let until = Instant::now() + PATIENCE;
     loop {

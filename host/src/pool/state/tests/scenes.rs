@@ -293,3 +293,36 @@ fn functions_part_when_there_is_room_again() {
     let own: std::collections::HashSet<_> = busy.iter().map(|name| world.serving(*name)).collect();
     assert!(own.len() >= busy.len().min(3), "{own:?}");
 }
+
+/// A call comes at the very moment when its idle worker is to leave, before it or after it.
+#[test]
+fn a_call_and_the_reaper_never_get_the_same_worker() {
+    let mut world = served(rules(0, 2), &[0]);
+    let idle = world.rules.idle_timeout;
+    let (mut kept, mut reaped) = (0, 0);
+    for _ in 0..100_000 {
+        let number = world.serving(0)[0];
+        let used = world.state.workers[&number].used;
+        let around = Duration::from_millis(world.chance(3) as u64);
+        world.now = used + idle - Duration::from_millis(1) + around;
+        if world.chance(2) == 0 {
+            world.call(0);
+            world.event(Machine::tick);
+            assert!(!world.workers[&number].leaving, "it has a call");
+        } else {
+            world.event(Machine::tick);
+            world.call(0);
+        }
+        world.check();
+        let leaves = world.workers[&number].leaving;
+        assert_eq!(world.waits_for(0), usize::from(leaves), "the call runs, or waits for another");
+        if leaves {
+            reaped += 1
+        } else {
+            kept += 1
+        }
+        world.settle();
+    }
+    assert!(kept > 10_000 && reaped > 10_000, "{kept} kept, {reaped} left");
+    assert_eq!(world.answered.len() as u64, world.last_call);
+}
