@@ -20,7 +20,8 @@ const GONE: Duration = Duration::from_secs(2);
 
 /// `ALYX_TEST_ROUNDS` asks for more.
 fn rounds() -> u32 {
-    std::env::var("ALYX_TEST_ROUNDS").map_or(5, |rounds| rounds.parse().expect("a number"))
+    let told = std::env::var_os("ALYX_TEST_ROUNDS").and_then(|told| told.into_string().ok());
+    told.map_or(5, |rounds| rounds.parse().expect("a number"))
 }
 
 #[tokio::test]
@@ -102,20 +103,21 @@ fn check_clean_start(host: &Host) {
 
 /// Kills come while workers start, load, serve and loop, and while the host is being stopped.
 async fn get_busy(host: &Host, round: u32) {
+    let stage = round % 5;
     let mut sent = Vec::new();
-    for runtime in RUNTIMES.into_iter().filter(|_| round % 5 > 0) {
+    for runtime in RUNTIMES.into_iter().filter(|_| stage > 0) {
         for input in [json!({}), json!({"ms": 60_000})] {
             sent.push(host.post(&runtime.function("strain")).json(&input).begin().await);
         }
     }
-    for runtime in RUNTIMES.into_iter().filter(|_| round % 5 > 1) {
+    for runtime in RUNTIMES.into_iter().filter(|_| stage > 1) {
         host.value(runtime, json!({})).await;
         sent.push(host.begin(&runtime.probe(), json!({"do": "hold", "ms": 60_000})).await.0);
     }
-    for runtime in RUNTIMES.into_iter().filter(|_| round % 5 > 2) {
+    for runtime in RUNTIMES.into_iter().filter(|_| stage > 2) {
         sent.push(host.begin(&runtime.probe(), json!({"do": "spin"})).await.0);
     }
-    if round % 5 == 4 {
+    if stage == 4 {
         host.signal(Signal::TERM);
         host.log.wait_for("that it stops", |line| line.message().starts_with("stopping")).await;
     }
