@@ -30,6 +30,10 @@ impl RunDir {
         remove_leftovers(&shared, instance);
         // Under its own name only once it is locked: until then it looks like a leftover.
         let fresh = shared.join(format!("new-{instance}-{}", std::process::id()));
+        // In a container the one before may have had this very number.
+        for left in [Some(&fresh), Some(&path).filter(|path| !path.join("lock").exists())] {
+            let _there_is_none = left.map(std::fs::remove_dir_all);
+        }
         private_dir(&fresh, false)?;
         let lock = File::create(fresh.join("lock"))?;
         flock(&lock, FlockOperation::NonBlockingLockExclusive)?;
@@ -124,7 +128,7 @@ fn is_left(folder: &Path, instance: &str) -> bool {
             flock(&lock, FlockOperation::NonBlockingLockExclusive).is_ok()
         }
         // Not finished, or made anew while its host was running.
-        _ => pid == std::process::id().to_string() || !Path::new("/proc").join(pid).exists(),
+        _ => !Path::new("/proc").join(pid).exists(),
     }
 }
 
