@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 
+use crate::harness::log::Line;
 use crate::harness::processes::workers_of;
 use crate::harness::{Host, PATIENCE, Project, RUNTIMES, Runtime, eventually, in_every_runtime};
 
@@ -99,8 +100,17 @@ async fn w2_a_strict_function_never_shares() {
         let (project, names) = functions(runtime, 4, json!({"max_instances": 2}));
         let host = project.file("functions/f0.yaml", "isolation: strict\n").serve().await;
         for _ in 0..3 {
-            let workers = workers_of_all(&host, &names).await;
-            assert!(!workers[1..].contains(&workers[0]), "{runtime}: {workers:?}");
+            workers_of_all(&host, &names).await;
+        }
+        // A process that has ended leaves its number to the next, a worker its name to none.
+        let loads = host.log.all(|line| line.message() == "function loaded");
+        let of_strict = |line: &&Line| line.text("function") == names[0];
+        let alone: Vec<_> =
+            loads.iter().filter(of_strict).map(|line| line.text("worker")).collect();
+        assert!(!alone.is_empty(), "{runtime}: {loads:?}");
+        let company = loads.iter().filter(|line| alone.contains(&line.text("worker")));
+        for line in company {
+            assert_eq!(line.text("function"), names[0], "{runtime}: {loads:?}");
         }
     })
     .await;

@@ -148,10 +148,15 @@ export class Transport {
 
   /**
    * @param {Buffer} bytes
-   * @returns {boolean} true if the kernel took them all, so that the buffer may be used again
+   * @returns {boolean} true if the buffer may be used again: the kernel took all, or they were copied
    */
   write(bytes) {
     if (!this.#stream.writable) return true;
+    // What has to wait is kept in no more room than it needs: there may be thousands of it.
+    if (this.#stream.writableLength > 0) {
+      this.#stream.write(Buffer.from(bytes), this.#onWritten);
+      return true;
+    }
     this.#stream.write(bytes, this.#onWritten);
     const taken = this.#stream.writableLength === 0;
     if (!taken && this.#watch === undefined) this.#startWatch();
