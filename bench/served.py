@@ -70,7 +70,7 @@ class Client:
         return Answer(status, answer, time.perf_counter() - began, headers)
 
     async def exchange(self, method: str, path: str, body: bytes) -> tuple[int, dict, bytes]:
-        reader, writer = self.free.pop() if self.free else await self.connect()
+        reader, writer = await self.connection()
         try:
             writer.write(head(method, path, body) + body)
             first, *lines = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
@@ -85,6 +85,15 @@ class Client:
         else:
             self.free.append((reader, writer))
         return int(first.split()[1]), headers, answer
+
+    async def connection(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """One that is free, and that the host has not closed for want of calls."""
+        while self.free:
+            reader, writer = self.free.pop()
+            if not reader.at_eof():
+                return reader, writer
+            writer.close()
+        return await self.connect()
 
     async def connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         return await asyncio.open_connection("127.0.0.1", self.port, limit=1 << 20)

@@ -1,6 +1,7 @@
 """Does what a soak asks of it; the same in every runtime."""
 
 import asyncio
+import contextlib
 import os
 import time
 
@@ -14,10 +15,8 @@ async def handler(ctx):
     elif act == "deaf":
         end = time.monotonic() + ms / 1000
         while time.monotonic() < end:
-            try:
+            with contextlib.suppress(asyncio.CancelledError):
                 await asyncio.sleep(end - time.monotonic())
-            except asyncio.CancelledError:
-                pass
     elif act == "block":
         time.sleep(ms / 1000)
     elif act == "crash":

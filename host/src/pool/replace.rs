@@ -137,19 +137,19 @@ impl RuntimePool {
         Err(Refusal::Load(Arc::new(fault)))
     }
 
-    /// See [`State::replaced`].
+    /// See `State::replaced`.
     pub fn replaced(self: &Arc<Self>, revision: &Key) {
         self.act(|state, now| state.replaced(revision, now));
     }
 
-    /// See [`State::freeze`]. What is built stays, and can be loaded again.
+    /// See `State::freeze`. What is built stays, and can be loaded again.
     pub fn freeze(&self, revision: &Key, fault: &Arc<Fault>) {
         if !self.runtime.builds() {
             self.state.lock().freeze(revision, fault.clone(), clock::now());
         }
     }
 
-    /// See [`State::revive`].
+    /// See `State::revive`.
     pub fn revive(&self, revision: &Key) {
         self.state.lock().revive(revision);
     }

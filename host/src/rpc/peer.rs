@@ -247,6 +247,8 @@ impl<C: Clone, S: Service<C>> Reader<C, S> {
                     message: format!("frame of {length} bytes is over the limit"),
                     answer: false,
                 }),
+                // A process that is killed stops in the middle of what it writes.
+                Err(CodecError::Truncated { .. }) => return PeerClosed::Eof,
                 Err(CodecError::Io(e)) if is_hang_up(&e) => return PeerClosed::Eof,
                 Err(CodecError::Io(e)) => return PeerClosed::Io(e),
                 Err(e) => return PeerClosed::Protocol(e.to_string()),

@@ -20,6 +20,7 @@ pub(crate) fn check_no_run_folder(project: &Project) {
 /// The folders of hosts below the project's temporary folder: `tmp/alyx-<uid>/<host>`.
 pub(crate) fn run_folders(project: &Project) -> Vec<std::path::PathBuf> {
     let shared = std::fs::read_dir(project.path("tmp")).expect("every project has one").flatten();
+    let shared = shared.filter(|entry| entry.file_name().to_string_lossy().starts_with("alyx-"));
     let inner = shared.filter_map(|entry| std::fs::read_dir(entry.path()).ok());
     inner.flat_map(|entries| entries.flatten().map(|entry| entry.path())).collect()
 }

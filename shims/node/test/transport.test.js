@@ -20,7 +20,11 @@ test("a loop of log lines takes the room of the lines, and all of them arrive in
   const server = net.createServer().listen(path);
   await once(server, "listening");
   const connection = once(server, "connection");
-  const transport = dial(`unix:${path}`, { bytes: () => {}, end: () => {}, fail: assert.fail });
+  const transport = dial(`unix:${path}`, {
+    bytes: () => {},
+    end: () => {},
+    fail: (problem) => assert.fail(problem),
+  });
   const peer = new Peer((bytes) => transport.write(bytes));
   const [host] = await connection;
   t.after(() => {
@@ -37,8 +41,8 @@ test("a loop of log lines takes the room of the lines, and all of them arrive in
   const heard = [];
   const decoder = new Decoder(FRAME_CAP, {
     frame: (text) => heard.push(JSON.parse(text).n),
-    garbled: assert.fail,
-    oversize: assert.fail,
+    garbled: () => assert.fail(),
+    oversize: () => assert.fail(),
   });
   host.on("data", (/** @type {Buffer} */ bytes) => decoder.push(bytes));
   transport.close(() => {});

@@ -6,7 +6,7 @@ use alyx_protocol::limits::FRAME_DEFAULT;
 use futures_util::SinkExt;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
-use tokio::io::{DuplexStream, ReadHalf, WriteHalf, split};
+use tokio::io::{AsyncWriteExt, DuplexStream, ReadHalf, WriteHalf, split};
 use tokio_util::codec::Framed;
 
 use super::*;
@@ -114,6 +114,14 @@ async fn all_calls_fail_when_the_connection_is_given_up() {
     assert!(call.answer.await.is_err());
     let refused = pair.peer.call("b", |id| message::request(id, "ask", json!({})));
     assert!(matches!(refused, Err(CallError::Closed)));
+}
+
+#[tokio::test]
+async fn a_shim_that_dies_in_the_middle_of_a_frame_has_broken_no_rule() {
+    let mut pair = connected();
+    pair.shim.get_mut().write_all(&[0, 0, 0, 9, b'{']).await.unwrap();
+    drop(pair.shim);
+    assert!(matches!(pair.closed.await, Ok(PeerClosed::Eof)));
 }
 
 #[tokio::test]

@@ -172,8 +172,10 @@ def thrown(error: BaseException) -> dict[str, Any]:
 
 
 def _let_go(error: BaseException) -> None:
-    """Frees what the handler held, which its frames do for as long as the error lives: the next
-    call needs the memory."""
+    """Frees what the handler held: its frames keep it for as long as the error lives.
+
+    The next call needs the memory.
+    """
     import gc
     import traceback
 

@@ -150,7 +150,9 @@ class Shim:
             raise BadRequest("INVALID_PARAMS", "load: 'env' must hold strings")
         paths = params.get("paths", [])
         if type(paths) is not list or {type(folder) for folder in paths} - {str}:
-            raise BadRequest("INVALID_PARAMS", "load: 'paths' must be a list of strings")
+            raise BadRequest(
+                "INVALID_PARAMS", "load: 'paths' must be a list of strings"
+            )
         if len(self._main_jobs) >= MAX_WAITING_LOADS:
             raise BadRequest("OVERLOADED", f"{MAX_WAITING_LOADS} loads are waiting")
         source = loader.Source(*key, path, root, entry, paths)
