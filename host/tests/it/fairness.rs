@@ -12,7 +12,7 @@ use crate::harness::{PATIENCE, Project, RUNTIMES, eventually, in_every_runtime};
 async fn fairness_a_cold_function_is_served_beside_a_hot_one() {
     in_every_runtime(async |runtime| {
         let cold = runtime.function("cold");
-        let pool = json!({"max_instances": 2, "concurrency": 2, "queue_timeout": "30s"});
+        let pool = json!({"max_instances": 2, "concurrency": 2, "queue_timeout": "55s"});
         let config = json!({"functions": {"pool": pool, "timeout": "60s"}});
         let host = Project::new()
             .with(runtime, "probe")
