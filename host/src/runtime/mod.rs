@@ -29,7 +29,7 @@ enum Kind {
     /// The shim is started by a command and loads sources as they are.
     Interpreted { command: Vec<OsString> },
     /// The same, by a Node.js that is told how much memory it has.
-    Node { command: [OsString; 2] },
+    Node { command: [OsString; 2], reserved: u64 },
     /// Functions and the shim itself are built first.
     Go(GoToolchain),
 }
@@ -92,7 +92,9 @@ impl Runtime {
                 let node = probe::node(source.path).await?;
                 readable.extend(node.reads.into_iter().chain([node.program.clone()]));
                 let shim = shim("node/bin/alyx-shim-node.js");
-                (node.version, Kind::Node { command: [node.program.into(), shim.into()] })
+                let reserved = node_reserved(&node.version);
+                let command = [node.program.into(), shim.into()];
+                (node.version, Kind::Node { command, reserved })
             }
             (None, "python") => {
                 let python = probe::python(source.path).await?;
@@ -137,6 +139,15 @@ impl Runtime {
         env
     }
 
+    /// Bytes that its workers map at their start and hardly use.
+    #[must_use]
+    pub fn reserved(&self) -> u64 {
+        match self.kind {
+            Kind::Node { reserved, .. } => reserved,
+            _ => 0,
+        }
+    }
+
     /// True when functions are built before they can be loaded.
     #[must_use]
     pub fn builds(&self) -> bool {
@@ -158,7 +169,7 @@ impl Runtime {
     pub async fn shim_command(&self, memory: u64) -> Result<Vec<OsString>, Unavailable> {
         match &self.kind {
             Kind::Interpreted { command } => Ok(command.clone()),
-            Kind::Node { command: [node, shim] } => {
+            Kind::Node { command: [node, shim], .. } => {
                 // Node.js reckons with all memory of the machine unless it is told. Besides old
                 // objects it keeps up to three spaces of new ones, buffers and its own code.
                 let memory = memory >> 20;
@@ -196,7 +207,25 @@ fn read_by(program: &Path, arguments: &[String]) -> Vec<PathBuf> {
     folders.chain([program]).map(Path::to_owned).collect()
 }
 
+/// From version 23 on V8 maps room for all the code that it may ever make, as memory that can be
+/// written: the kernel counts it as data, although little of it is ever used.
+fn node_reserved(version: &str) -> u64 {
+    let major: u32 = version.split('.').next().and_then(|n| n.parse().ok()).unwrap_or_default();
+    if major >= 23 { 512 << 20 } else { 0 }
+}
+
 fn join_path(dirs: &[PathBuf]) -> String {
     let joined = std::env::join_paths(dirs).unwrap_or_default();
     joined.to_string_lossy().into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn newer_versions_of_node_get_room_for_what_they_map() {
+        let of = |version| node_reserved(version) >> 20;
+        assert_eq!([of("20.20.2"), of("22.23.3"), of("23.0.0"), of("24.21.0")], [0, 0, 512, 512]);
+    }
 }
