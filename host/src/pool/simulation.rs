@@ -51,8 +51,15 @@ impl World {
         let (path, command) = ([PathBuf::from("/bin"), "/usr/bin".into()], ["true".to_owned()]);
         let (shims, cache) = (folder.path(), folder.path());
         let command = Some(&command[..]);
-        let source =
-            Source { name: "fake", command, path: &path, shims, cache, toolchain_env: &[] };
+        let source = Source {
+            name: "fake",
+            command,
+            path: &path,
+            folder: shims,
+            shims,
+            cache,
+            toolchain_env: &[],
+        };
         let shared = Shared {
             launcher: Arc::new(Launcher(book.clone())),
             sockets: folder.path().to_owned(),

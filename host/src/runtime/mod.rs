@@ -5,6 +5,7 @@
 pub mod go;
 pub mod probe;
 pub mod shims;
+mod third_party;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -16,7 +17,7 @@ use crate::runtime::go::GoToolchain;
 #[derive(Debug)]
 pub struct Runtime {
     pub name: String,
-    /// Of the interpreter or toolchain, for people.
+    /// Of the interpreter or toolchain, for people; the program where only a shim would know it.
     pub version: String,
     env: Vec<(String, String)>,
     /// What its workers read besides functions and the system.
@@ -57,6 +58,8 @@ pub struct Source<'a> {
     pub name: &'a str,
     /// A third party's command that starts its shim.
     pub command: Option<&'a [String]>,
+    /// The folder of the configuration.
+    pub folder: &'a Path,
     /// The directories of the host's `PATH`.
     pub path: &'a [PathBuf],
     /// Where the embedded shims were unpacked.
@@ -76,17 +79,11 @@ impl Runtime {
         let shim = |path: &str| source.shims.join(path);
         let mut readable = vec![source.shims.join(source.name)];
         let (version, kind) = match (source.command, source.name) {
-            (Some(command), _) => {
-                let program = probe::on_path(source.path, &command[0]).ok_or_else(|| {
-                    Unavailable(format!(
-                        "'{}' of runtime '{}' is not on PATH",
-                        command[0], source.name
-                    ))
-                })?;
-                readable.extend(read_by(&program, &command[1..]));
-                let rest = command[1..].iter().map(OsString::from);
-                let command = std::iter::once(program.into_os_string()).chain(rest).collect();
-                (String::new(), Kind::Interpreted { command })
+            (Some(words), _) => {
+                let found = third_party::find(words, &source)?;
+                readable.extend(found.readable);
+                let program = found.command[0].to_string_lossy().into_owned();
+                (program, Kind::Interpreted { command: found.command })
             }
             (None, "node") => {
                 let node = probe::node(source.path).await?;
@@ -186,14 +183,6 @@ impl Runtime {
             Kind::Go(go) => go.build(source, &function.root, &function.revision, modules).await,
         }
     }
-}
-
-/// What a third party's command reads: the program and the folders of the scripts it names.
-fn read_by(program: &Path, arguments: &[String]) -> Vec<PathBuf> {
-    let scripts = arguments.iter().map(Path::new).filter(|path| path.is_absolute());
-    let folders =
-        scripts.filter_map(|script| if script.is_dir() { Some(script) } else { script.parent() });
-    folders.chain([program]).map(Path::to_owned).collect()
 }
 
 fn join_path(dirs: &[PathBuf]) -> String {

@@ -144,13 +144,13 @@ async fn find_all<'a>(
     let enabled = config.functions.enabled;
     let used = |name: &str| enabled && (mode == Mode::Dev || is_used(registry, name));
     let runtimes = config.functions.runtimes.iter().filter(|(name, _)| used(name));
-    let (path, toolchain_env) = (&path, &toolchain_env);
+    let (path, toolchain_env, folder) = (&path, &toolchain_env, config.folder.as_path());
     let found = runtimes.map(|(name, runtime)| async move {
         if !runtime.enabled {
             return (name.as_str(), None);
         }
         let command = runtime.command.as_deref();
-        let source = Source { name, command, path, shims, cache, toolchain_env };
+        let source = Source { name, command, folder, path, shims, cache, toolchain_env };
         (name.as_str(), Some(Runtime::find(source).await))
     });
     join_all(found).await
