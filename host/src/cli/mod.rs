@@ -110,8 +110,7 @@ impl Failure {
 impl From<ServerError> for Failure {
     fn from(error: ServerError) -> Self {
         match error {
-            ServerError::Backend(_)
-            | ServerError::Confinement(_)
+            ServerError::Confinement(_)
             | ServerError::Auth(_)
             | ServerError::Store(StoreError::Declaration(_) | StoreError::Destructive { .. }) => {
                 Failure::usage(error)

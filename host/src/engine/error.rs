@@ -78,6 +78,22 @@ impl EngineError {
         }
     }
 
+    /// What those are told who may not know of this machine.
+    #[must_use]
+    pub fn public(&self) -> &'static str {
+        match self {
+            EngineError::Denied { .. }
+            | EngineError::TooOld { .. }
+            | EngineError::Address { .. } => {
+                "the container engine cannot be used; 'alyx doctor' says why"
+            }
+            EngineError::Refused { .. } => {
+                "the container engine does not make workers; the host's log says why"
+            }
+            _ => "no container engine answers; start Docker or Podman",
+        }
+    }
+
     /// True when what was asked about is not there.
     #[must_use]
     pub fn is_missing(&self) -> bool {

@@ -53,6 +53,7 @@ impl World {
         let command = Some(&command[..]);
         let source = Source {
             name: "fake",
+            image: None,
             command,
             path: &path,
             folder: shims,

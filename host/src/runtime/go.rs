@@ -22,6 +22,8 @@ pub struct GoToolchain {
     go: PathBuf,
     sources: PathBuf,
     cache: PathBuf,
+    /// Binaries run in images that have no libraries.
+    is_static: bool,
     env: Vec<(String, String)>,
     shim: OnceCell<PathBuf>,
     /// One build at a time: the toolchain uses all processors by itself.
@@ -56,6 +58,10 @@ impl GoToolchain {
         env.push(("GOTOOLCHAIN".into(), "local".into()));
         env.push(("GOPROXY".into(), "off".into()));
         env.push(("GOFLAGS".into(), "-mod=mod".into()));
+        if source.image.is_some() {
+            env.retain(|(name, _): &(String, String)| name != "CGO_ENABLED");
+            env.push(("CGO_ENABLED".into(), "0".into()));
+        }
         let sources = source.shims.join("go");
         let cache = source.cache.join("go");
         // Where the shim's build verb keeps compiled packages as well.
@@ -65,6 +71,7 @@ impl GoToolchain {
             go: go.program.clone(),
             sources,
             cache,
+            is_static: source.image.is_some(),
             env,
             shim: OnceCell::new(),
             turn: Mutex::default(),
@@ -86,7 +93,11 @@ impl GoToolchain {
     /// The folder that holds all that workers run: the shim, and functions as they are built.
     pub(crate) fn binaries(&self) -> PathBuf {
         let version = self.sources.parent().and_then(Path::file_name).unwrap_or_default();
-        self.cache.join(version)
+        let mut folder = version.to_owned();
+        if self.is_static {
+            folder.push("-static");
+        }
+        self.cache.join(folder)
     }
 
     async fn build_shim(&self) -> Result<PathBuf, Unavailable> {

@@ -13,6 +13,9 @@ use std::path::{Path, PathBuf};
 use crate::registry::function::Function;
 use crate::runtime::go::GoToolchain;
 
+/// Text is UTF-8, whatever the machine's own settings say.
+const LANGUAGE: [&str; 2] = ["LANG", "C.UTF-8"];
+
 /// A runtime that can start workers on this machine.
 #[derive(Debug)]
 pub struct Runtime {
@@ -31,6 +34,8 @@ enum Kind {
     Interpreted { command: Vec<OsString> },
     /// The same, by a Node.js that is told how much memory it has.
     Node { command: [OsString; 2] },
+    /// An image has interpreter and shim in it.
+    Image,
     /// Functions and the shim itself are built first.
     Go(GoToolchain),
 }
@@ -56,6 +61,8 @@ pub struct BuildFault {
 #[derive(Debug, Clone)]
 pub struct Source<'a> {
     pub name: &'a str,
+    /// What its workers' containers are made from; none for workers that are processes.
+    pub image: Option<&'a str>,
     /// A third party's command that starts its shim.
     pub command: Option<&'a [String]>,
     /// The folder of the configuration.
@@ -77,6 +84,9 @@ impl Runtime {
     /// [`Unavailable`], saying what to install.
     pub async fn find(source: Source<'_>) -> Result<Self, Unavailable> {
         let shim = |path: &str| source.shims.join(path);
+        if let Some(image) = source.image.filter(|_| source.name != "go") {
+            return Ok(Self::in_image(source.name, image));
+        }
         let mut readable = vec![source.shims.join(source.name)];
         let (version, kind) = match (source.command, source.name) {
             (Some(words), _) => {
@@ -111,9 +121,22 @@ impl Runtime {
                 return Err(Unavailable(message));
             }
         };
-        let env =
-            vec![("PATH".to_owned(), join_path(source.path)), ("LANG".into(), "C.UTF-8".into())];
+        let mut env = vec![LANGUAGE.map(str::to_owned).into()];
+        if source.image.is_none() {
+            env.push(("PATH".to_owned(), join_path(source.path)));
+        }
         Ok(Runtime { name: source.name.to_owned(), version, env, readable, kind })
+    }
+
+    /// One whose image brings all that it needs.
+    fn in_image(name: &str, image: &str) -> Self {
+        Runtime {
+            name: name.to_owned(),
+            version: image.to_owned(),
+            env: vec![LANGUAGE.map(str::to_owned).into()],
+            readable: Vec::new(),
+            kind: Kind::Image,
+        }
     }
 
     /// What a worker reads besides functions and the system: interpreter, shim, what was built.
@@ -126,6 +149,11 @@ impl Runtime {
     #[must_use]
     pub fn env(&self, memory: u64, cpus: f64) -> Vec<(String, String)> {
         let mut env = self.env.clone();
+        if let Kind::Image = self.kind
+            && self.name == "node"
+        {
+            env.push(("NODE_OPTIONS".into(), node_memory(memory).join(" ")));
+        }
         if let Kind::Go(_) = self.kind {
             env.push(("GOMAXPROCS".into(), (cpus.ceil().max(1.0) as u64).to_string()));
             // Room for what is not the Go heap; the shim collects less often below it.
@@ -148,7 +176,7 @@ impl Runtime {
     }
 
     /// The command that starts a blank worker which may use so many bytes; may have to build it
-    /// first.
+    /// first. Nothing where the image knows it.
     ///
     /// # Errors
     /// [`Unavailable`] when the shim cannot be built.
@@ -156,13 +184,10 @@ impl Runtime {
         match &self.kind {
             Kind::Interpreted { command } => Ok(command.clone()),
             Kind::Node { command: [node, shim] } => {
-                // Node.js reckons with all memory of the machine unless it is told. Besides old
-                // objects it keeps up to three spaces of new ones, buffers and its own code.
-                let memory = memory >> 20;
-                let old = format!("--max-old-space-size={}", memory / 8 * 5);
-                let new = format!("--max-semi-space-size={}", (memory / 16).clamp(1, 16));
+                let [old, new] = node_memory(memory);
                 Ok(vec![node.clone(), old.into(), new.into(), shim.clone()])
             }
+            Kind::Image => Ok(Vec::new()),
             Kind::Go(go) => Ok(vec![go.shim().await?.as_os_str().to_owned(), "worker".into()]),
         }
     }
@@ -179,10 +204,22 @@ impl Runtime {
     ) -> Result<PathBuf, BuildFault> {
         let source = function.folder.as_ref().unwrap_or(&function.entry);
         match &self.kind {
-            Kind::Interpreted { .. } | Kind::Node { .. } => Ok(function.entry.clone()),
+            Kind::Interpreted { .. } | Kind::Node { .. } | Kind::Image => {
+                Ok(function.entry.clone())
+            }
             Kind::Go(go) => go.build(source, &function.root, &function.revision, modules).await,
         }
     }
+}
+
+/// Node.js reckons with all memory of the machine unless it is told. Besides old objects it keeps
+/// up to three spaces of new ones, buffers and its own code.
+fn node_memory(bytes: u64) -> [String; 2] {
+    let memory = bytes >> 20;
+    [
+        format!("--max-old-space-size={}", memory / 8 * 5),
+        format!("--max-semi-space-size={}", (memory / 16).clamp(1, 16)),
+    ]
 }
 
 fn join_path(dirs: &[PathBuf]) -> String {

@@ -10,20 +10,24 @@ use alyx_protocol::Limits;
 use futures_util::future::join_all;
 
 use crate::config::Config;
-use crate::config::model::{Network, PoolConfig, SandboxMode};
+use crate::config::model::{PoolConfig, SandboxMode};
 use crate::db::Store;
 use crate::deps::Deps;
 use crate::metrics::Metrics;
 use crate::pool::error::Refusal;
 use crate::pool::rules::{Class, Rules};
+use crate::pool::schemas::Schemas;
 use crate::pool::{Pool, RuntimePool, Shared};
 use crate::registry::Registry;
 use crate::registry::function::Function;
 use crate::runtime::{Runtime, Source, Unavailable, shims};
+use crate::sandbox::Launch;
+use crate::sandbox::container::ContainerLauncher;
 use crate::sandbox::levels::{Confinement, Wanted};
 use crate::sandbox::process::ProcessLauncher;
 use crate::sandbox::profile::{Level, Reach};
 use crate::sandbox::run_dir::RunDir;
+use crate::server::backend::{Backends, Place, reach};
 use crate::server::{Mode, ServerError};
 
 /// Calls a worker takes until its shim has said otherwise.
@@ -40,6 +44,7 @@ pub(crate) struct Parts<'a> {
     pub(crate) run_dir: &'a RunDir,
     pub(crate) store: &'a Store,
     pub(crate) deps: &'a Deps,
+    pub(crate) backends: &'a Backends,
 }
 
 /// The pools of all runtimes that have functions, or may get some while they are watched.
@@ -51,9 +56,10 @@ pub(crate) async fn pool(
     mode: Mode,
 ) -> Result<Pool, ServerError> {
     let (cache, shims) = unpack(config)?;
-    let shared = shared(config, parts).await?;
+    let places = Places { shims: &shims, cache: &cache, backends: parts.backends };
+    let mut launchers = Launchers::new(config, parts);
     let mut pool = Pool::default();
-    for (name, found) in find_all(config, registry, &shims, &cache, mode).await {
+    for (name, found) in find_all(config, registry, &places, mode).await {
         let is_used = is_used(registry, name);
         match found {
             None => pool.add_refused(name, Refusal::Disabled { runtime: name.to_owned() }),
@@ -67,15 +73,18 @@ pub(crate) async fn pool(
                 );
             }
             Some(Ok(runtime)) => {
+                let (shared, container) = launchers.of(&runtime).await?;
                 if is_used {
-                    tracing::info!("runtime '{name}' {} runs as local processes", runtime.version);
+                    let place =
+                        if container.is_some() { "in containers" } else { "as local processes" };
+                    tracing::info!("runtime '{name}' {} runs {place}", runtime.version);
                 }
                 let rules = rules(&config.functions.pool, &runtime, mode);
-                let runtime = RuntimePool::new(runtime, shared.clone(), rules, metrics.pool(name));
+                let runtime = RuntimePool::new(runtime, shared, rules, metrics.pool(name));
                 if is_used && matches!(mode, Mode::Serve | Mode::Dev) {
                     let mine = |f: &&Arc<Function>| f.runtime == name && f.problem.is_none();
                     let functions = registry.iter().filter(mine).cloned().collect();
-                    tokio::spawn(warm(runtime.clone(), functions));
+                    tokio::spawn(warm(runtime.clone(), functions, container));
                 }
                 pool.add(runtime);
             }
@@ -118,9 +127,11 @@ pub(crate) struct Found<'a> {
 pub(crate) async fn all<'a>(
     config: &'a Config,
     registry: &Registry,
+    backends: &Backends,
 ) -> Result<Vec<Found<'a>>, ServerError> {
     let (cache, shims) = unpack(config)?;
-    let found = find_all(config, registry, &shims, &cache, Mode::Dev).await.into_iter();
+    let places = Places { shims: &shims, cache: &cache, backends };
+    let found = find_all(config, registry, &places, Mode::Dev).await.into_iter();
     Ok(found
         .map(|(name, outcome)| Found { name, is_used: is_used(registry, name), outcome })
         .collect())
@@ -130,8 +141,7 @@ pub(crate) async fn all<'a>(
 async fn find_all<'a>(
     config: &'a Config,
     registry: &Registry,
-    shims: &Path,
-    cache: &Path,
+    places: &Places<'_>,
     mode: Mode,
 ) -> Vec<(&'a str, Option<Result<Runtime, Unavailable>>)> {
     let variable = |name: &str| config.variables.get(name);
@@ -141,40 +151,101 @@ async fn find_all<'a>(
         .iter()
         .filter_map(|name| Some(((*name).to_owned(), variable(name)?.to_owned())))
         .collect();
-    let enabled = config.functions.enabled;
-    let used = |name: &str| enabled && (mode == Mode::Dev || is_used(registry, name));
-    let runtimes = config.functions.runtimes.iter().filter(|(name, _)| used(name));
+    let used = used(config, registry, mode);
+    let runtimes =
+        config.functions.runtimes.iter().filter(|(name, _)| used.contains(&name.as_str()));
     let (path, toolchain_env, folder) = (&path, &toolchain_env, config.folder.as_path());
     let found = runtimes.map(|(name, runtime)| async move {
         if !runtime.enabled {
             return (name.as_str(), None);
         }
-        let command = runtime.command.as_deref();
-        let source = Source { name, command, folder, path, shims, cache, toolchain_env };
+        let (command, Places { shims, cache, .. }) = (runtime.command.as_deref(), places);
+        let image = match places.backends.place(name) {
+            Place::Process => None,
+            Place::Container(image) => Some(image.as_str()),
+            Place::Nowhere(why) => return (name.as_str(), Some(Err(why.clone()))),
+        };
+        let source = Source { name, image, command, folder, path, shims, cache, toolchain_env };
         (name.as_str(), Some(Runtime::find(source).await))
     });
     join_all(found).await
+}
+
+/// The runtimes that have functions, or may get some.
+pub(crate) fn used<'a>(config: &'a Config, registry: &Registry, mode: Mode) -> Vec<&'a str> {
+    let wanted = |name: &&str| mode == Mode::Dev || is_used(registry, name);
+    let names = config.functions.runtimes.keys().map(String::as_str);
+    if config.functions.enabled { names.filter(wanted).collect() } else { Vec::new() }
 }
 
 fn is_used(registry: &Registry, runtime: &str) -> bool {
     registry.iter().any(|function| function.runtime == runtime)
 }
 
-async fn shared(config: &Config, parts: &Parts<'_>) -> Result<Shared, ServerError> {
-    let Parts { run_dir, store, deps } = parts;
-    let confinement = confinement(config, run_dir).await?;
-    let directory = [&config.functions.path, &config.folder].into_iter().find(|dir| dir.is_dir());
-    Ok(Shared {
-        launcher: Arc::new(ProcessLauncher::new(confinement, run_dir.workers())),
-        sockets: run_dir.sockets(),
-        directory: directory.cloned().unwrap_or_else(|| PathBuf::from("/")),
-        readable: vec![config.functions.path.clone(), deps.folder().to_owned()],
-        limits: Limits::default(),
-        store: (*store).clone(),
-        schemas: Arc::default(),
-        deps: (*deps).clone(),
-        queue_timeout: config.functions.pool.queue_timeout,
-    })
+/// Where runtimes are found.
+#[derive(Debug)]
+struct Places<'a> {
+    shims: &'a Path,
+    cache: &'a Path,
+    backends: &'a Backends,
+}
+
+/// What starts workers. How processes are confined is found out only for those who have some.
+struct Launchers<'a> {
+    config: &'a Config,
+    parts: &'a Parts<'a>,
+    schemas: Arc<Schemas>,
+    processes: Option<Arc<ProcessLauncher>>,
+}
+
+impl<'a> Launchers<'a> {
+    fn new(config: &'a Config, parts: &'a Parts<'a>) -> Self {
+        Launchers { config, parts, schemas: Arc::default(), processes: None }
+    }
+
+    /// What the pool of one runtime is given, and what makes its containers.
+    async fn of(
+        &mut self,
+        runtime: &Runtime,
+    ) -> Result<(Shared, Option<ContainerLauncher>), ServerError> {
+        let Parts { run_dir, backends, .. } = self.parts;
+        let (Place::Container(image), Some(containers)) =
+            (backends.place(&runtime.name), &backends.containers)
+        else {
+            let launcher = self.processes().await?;
+            return Ok((self.shared(launcher, run_dir.sockets()), None));
+        };
+        let launcher = containers.launcher(&runtime.name, image);
+        let shared = self.shared(Arc::new(launcher.clone()), run_dir.container_sockets());
+        Ok((shared, Some(launcher)))
+    }
+
+    async fn processes(&mut self) -> Result<Arc<ProcessLauncher>, ServerError> {
+        if let Some(processes) = &self.processes {
+            return Ok(processes.clone());
+        }
+        let run_dir = self.parts.run_dir;
+        let confinement = confinement(self.config, run_dir).await?;
+        let made = Arc::new(ProcessLauncher::new(confinement, run_dir.workers()));
+        Ok(self.processes.insert(made).clone())
+    }
+
+    fn shared(&self, launcher: Arc<dyn Launch>, sockets: PathBuf) -> Shared {
+        let (config, Parts { store, deps, .. }) = (self.config, self.parts);
+        let folders = [&config.functions.path, &config.folder];
+        let directory = folders.into_iter().find(|dir| dir.is_dir());
+        Shared {
+            launcher,
+            sockets,
+            directory: directory.cloned().unwrap_or_else(|| PathBuf::from("/")),
+            readable: vec![config.functions.path.clone(), deps.folder().to_owned()],
+            limits: Limits::default(),
+            store: (*store).clone(),
+            schemas: self.schemas.clone(),
+            deps: (*deps).clone(),
+            queue_timeout: config.functions.pool.queue_timeout,
+        }
+    }
 }
 
 /// How the configuration wants workers to be confined.
@@ -184,12 +255,7 @@ pub(crate) fn wanted(config: &Config) -> (Wanted, Reach) {
         SandboxMode::Strict => Wanted::Strict,
         SandboxMode::Off => Wanted::Off,
     };
-    let network = match config.functions.network {
-        Network::Open => Reach::Open,
-        Network::Proxy => Reach::Proxy,
-        Network::None => Reach::Nothing,
-    };
-    (wanted, network)
+    (wanted, reach(config))
 }
 
 /// Chooses how workers are confined, and tells it.
@@ -231,7 +297,14 @@ fn rules(pool: &PoolConfig, runtime: &Runtime, mode: Mode) -> Rules {
 
 /// Builds in the background what has to be built, then starts the first workers: a runtime is
 /// ready when its functions can be loaded at once. A fault is told when the function is called.
-async fn warm(pool: Arc<RuntimePool>, functions: Vec<Arc<Function>>) {
+async fn warm(
+    pool: Arc<RuntimePool>,
+    functions: Vec<Arc<Function>>,
+    container: Option<ContainerLauncher>,
+) {
+    if let Some(container) = container {
+        container.prepare().await;
+    }
     if pool.runtime.builds() {
         tracing::info!("building {} functions of runtime '{}'", functions.len(), pool.runtime.name);
         for function in functions {

@@ -82,7 +82,9 @@ impl World {
         let Some(number) = self.any(|w| !w.started) else { return };
         if self.chance(6) == 0 {
             self.workers.remove(&number);
-            return self.event(|state, now| state.start_failed(number, &"no luck".into(), now));
+            return self.event(|state, now| {
+                state.start_failed(number, &Refusal::Start("no luck".into()), now)
+            });
         }
         let worker = self.workers.get_mut(&number).expect("found above");
         (worker.started, worker.offered) = (true, 3);

@@ -1,0 +1,202 @@
+//! A container that has been started: watched until it ends, ended when it is told to, removed.
+//!
+//! Tells how it ended. That the host ended it is on record before the deed: engines take any
+//! SIGKILL after a child's want of memory for want of memory. An engine that is away keeps nobody
+//! waiting who has given up the worker.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use bollard::errors::Error as ClientError;
+use bollard::query_parameters::{KillContainerOptionsBuilder, StatsOptionsBuilder};
+use futures_util::StreamExt;
+use tokio::sync::{Notify, mpsc, watch};
+use tokio::time::{sleep, timeout};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::{AbortOnDropHandle, TaskTracker};
+
+use crate::engine::{Engine, Kind};
+use crate::sandbox::belongings::{Folder, Number};
+use crate::sandbox::container::output;
+use crate::sandbox::container::removal::remove_in_time;
+use crate::sandbox::memory::Counter;
+use crate::sandbox::proxy::Proxy;
+use crate::sandbox::{Exit, Sandbox, SandboxHandle};
+
+/// Lines of output that may wait to be logged.
+const LINES: usize = 1024;
+/// Longest wait for the end of a container that was told to end, and for its last words.
+const END: Duration = Duration::from_secs(3);
+const LAST_WORDS: Duration = Duration::from_secs(1);
+/// Longest wait for a small answer.
+const ANSWER: Duration = Duration::from_secs(5);
+/// How often its memory is asked for.
+const COUNT: Duration = Duration::from_secs(3);
+/// Between attempts at an engine that is away.
+const AWAY: Duration = Duration::from_millis(500);
+/// What an engine says of a container whose process was ended by SIGKILL.
+const KILLED: i64 = 128 + 9;
+
+/// A started container and all that goes with it when it ends.
+#[derive(Debug)]
+pub(crate) struct Running {
+    pub(crate) engine: Engine,
+    pub(crate) id: String,
+    pub(crate) name: String,
+    pub(crate) memory: u64,
+    pub(crate) removals: TaskTracker,
+    pub(crate) closed: CancellationToken,
+    pub(crate) belongings: (Option<(Proxy, Folder)>, Number),
+}
+
+impl Running {
+    /// Takes it away without asking how it ended.
+    pub(crate) fn abandon(self) {
+        let removals = self.removals.clone();
+        removals.spawn(self.removed());
+    }
+
+    /// Its name is free again only when it is gone.
+    async fn removed(self) {
+        remove_in_time(&self.engine, &self.id, &self.closed).await;
+        drop(self.belongings);
+    }
+}
+
+pub(crate) fn watch_over(running: Running) -> Sandbox {
+    let (to, from) = mpsc::channel(LINES);
+    let words = Arc::new(AtomicBool::new(false));
+    let engine = running.engine.clone();
+    let printed = tokio::spawn(output::follow(engine, running.id.clone(), to, words.clone()));
+    let used = Arc::new(AtomicU64::new(0));
+    let counting = count(running.engine.clone(), running.id.clone(), used.clone());
+    let counting = AbortOnDropHandle::new(tokio::spawn(counting));
+    let kill = Arc::new(Notify::new());
+    let (ended, exit) = watch::channel(None);
+    let handle = SandboxHandle::new(kill.clone(), exit, Some(Counter::Told(used)));
+    tokio::spawn(async move {
+        let (code, ours) = running.end(&kill).await;
+        drop(counting);
+        // Its last words may say that it was for want of memory.
+        let printed = AbortOnDropHandle::new(printed);
+        let _engine_away = timeout(LAST_WORDS, printed).await;
+        let exit = running.exit(code, ours, words.load(Ordering::Relaxed)).await;
+        ended.send_replace(Some(exit));
+        running.abandon();
+    });
+    Sandbox { lines: from, handle }
+}
+
+impl Running {
+    /// Waits for the end of the container, or brings it about: its exit code, if the engine says,
+    /// and whether it was our doing.
+    async fn end(&self, kill: &Notify) -> (Option<i64>, bool) {
+        tokio::select! {
+            code = self.exit_code() => return (Some(code), false),
+            () = kill.notified() => {}
+        }
+        let end = async {
+            let options = KillContainerOptionsBuilder::new().signal("SIGKILL").build();
+            let killed = self.engine.client().kill_container(&self.id, Some(options));
+            let killed = self.engine.ask("end a container", ANSWER, killed).await;
+            if let Err(why) = killed.as_ref().err().filter(|why| why.is_away()).map_or(Ok(()), Err)
+            {
+                tracing::warn!(container = %self.name, "not ended yet: {why}");
+            }
+            self.exit_code().await
+        };
+        (timeout(END, end).await.ok(), true)
+    }
+
+    /// Its exit code, however often the engine goes away meanwhile.
+    async fn exit_code(&self) -> i64 {
+        loop {
+            let mut ended = std::pin::pin!(self.engine.client().wait_container(&self.id, None));
+            match ended.next().await {
+                Some(Ok(ended)) => return ended.status_code,
+                Some(Err(ClientError::DockerContainerWaitError { code, .. })) => return code,
+                Some(Err(error)) if self.engine.fault("wait", &error).is_missing() => {
+                    return KILLED;
+                }
+                // The engine was stopped, and the container with it or not.
+                Some(Err(_)) | None => sleep(AWAY).await,
+            }
+        }
+    }
+
+    async fn exit(&self, code: Option<i64>, ours: bool, words: bool) -> Exit {
+        let Some(code) = code else { return Exit::Unknown };
+        let starved = words || (!ours && self.has_starved(code).await);
+        match code {
+            0 => Exit::Code(0),
+            _ if starved => Exit::OutOfMemory { limit: self.memory },
+            _ => exit_of(code),
+        }
+    }
+
+    /// Whether a process of it was ended for want of memory. An old Podman does not say; then what
+    /// nobody asked to be killed was.
+    async fn has_starved(&self, code: i64) -> bool {
+        let looked = self.engine.client().inspect_container(&self.id, None);
+        let looked = self.engine.ask("look at a container", ANSWER, looked).await;
+        let state = looked.ok().and_then(|found| found.state);
+        let told = state.is_some_and(|state| state.oom_killed == Some(true));
+        told || (code == KILLED && self.engine.kind() == Kind::Podman && !self.was_killed().await)
+    }
+
+    /// Whether somebody had the engine kill it.
+    async fn was_killed(&self) -> bool {
+        use bollard::query_parameters::EventsOptionsBuilder;
+        use std::collections::HashMap;
+        let filters =
+            HashMap::from([("container", vec![self.id.as_str()]), ("event", vec!["kill"])]);
+        let until = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+        let until = until.unwrap_or_default().as_secs() + 1;
+        let options = EventsOptionsBuilder::new()
+            .since("0")
+            .until(&until.to_string())
+            .filters(&filters)
+            .build();
+        let mut events = std::pin::pin!(self.engine.client().events(Some(options)));
+        matches!(timeout(ANSWER, events.next()).await, Ok(Some(Ok(_))))
+    }
+}
+
+/// An engine tells a signal as 128 and more. Of those, the ones that no program ends with by
+/// itself.
+fn exit_of(code: i64) -> Exit {
+    match i32::try_from(code).unwrap_or(-1) {
+        code @ (132 | 134..=137 | 139) => Exit::Signal(code - 128),
+        code => Exit::Code(code),
+    }
+}
+
+/// Asks for the memory that the container uses, again and again.
+async fn count(engine: Engine, id: String, used: Arc<AtomicU64>) {
+    loop {
+        let options = StatsOptionsBuilder::new().stream(false).one_shot(true).build();
+        let mut told = std::pin::pin!(engine.client().stats(&id, Some(options)));
+        if let Ok(Some(Ok(told))) = timeout(ANSWER, told.next()).await
+            && let Some(memory) = told.memory_stats
+        {
+            let of = |name: &str| memory.stats.as_ref().and_then(|stats| stats.get(name)).copied();
+            // What was read from files can be given back at any time.
+            let files = of("total_inactive_file").or_else(|| of("inactive_file")).unwrap_or(0);
+            used.store(memory.usage.unwrap_or(0).saturating_sub(files), Ordering::Relaxed);
+        }
+        sleep(COUNT).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_signal_is_told_from_an_exit_code() {
+        assert_eq!(exit_of(139), Exit::Signal(11));
+        assert_eq!(exit_of(3), Exit::Code(3));
+        assert_eq!(exit_of(130), Exit::Code(130));
+    }
+}

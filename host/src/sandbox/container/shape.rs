@@ -1,0 +1,176 @@
+//! What a worker's container is like: everything that it may not do, in the engine's words.
+//!
+//! The one place to look when asking what confines a function in a container. Asks nobody.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use bollard::models::{
+    ContainerCreateBody, HostConfig, HostConfigLogConfig, Mount, MountType, ResourcesUlimits,
+};
+use rustix::process::{Resource, getrlimit};
+
+use crate::sandbox::LaunchSpec;
+use crate::sandbox::forward;
+use crate::sandbox::profile::{NOBODY, Reach};
+use crate::sandbox::proxy;
+
+/// Where a worker finds its socket, and the host's proxy.
+pub(crate) const SOCKET_FOLDER: &str = "/run/alyx";
+const PROXY_FOLDER: &str = "/run/alyx-proxy";
+/// The network of workers that may reach what the machine reaches.
+pub(crate) const OPEN_NETWORK: &str = "alyx";
+
+/// Processes and threads of one worker.
+const TASKS: i64 = 512;
+/// Open files, and processes of all workers together, which are one user to the kernel.
+const FILES: u64 = 4096;
+const TASKS_TOGETHER: u64 = 16_384;
+/// What can be written: in memory, and counted as such.
+const SCRATCH: &str = "rw,nosuid,nodev,size=64m,mode=1777";
+const SHARED_MEMORY: i64 = 16 << 20;
+
+pub(crate) fn body(
+    spec: &LaunchSpec,
+    image: &str,
+    network: Reach,
+    way_out: Option<&Path>,
+) -> ContainerCreateBody {
+    let command: Vec<_> =
+        spec.command.iter().map(|part| part.to_string_lossy().into_owned()).collect();
+    ContainerCreateBody {
+        image: Some(image.to_owned()),
+        hostname: Some("worker".into()),
+        user: Some(format!("{NOBODY}:{NOBODY}")),
+        env: Some(environment(spec, way_out)),
+        cmd: (!command.is_empty()).then_some(command),
+        working_dir: Some(directory(spec)),
+        host_config: Some(confinement(spec, network, way_out)),
+        ..ContainerCreateBody::default()
+    }
+}
+
+fn confinement(spec: &LaunchSpec, network: Reach, way_out: Option<&Path>) -> HostConfig {
+    let memory = i64::try_from(spec.memory).unwrap_or(i64::MAX);
+    let log = [("max-size", "1m"), ("max-file", "1")];
+    HostConfig {
+        memory: Some(memory),
+        // More would be swap.
+        memory_swap: Some(memory),
+        nano_cpus: Some((spec.cpu * 1e9) as i64),
+        pids_limit: Some(TASKS),
+        cap_drop: Some(vec!["ALL".into()]),
+        security_opt: Some(vec!["no-new-privileges".into()]),
+        privileged: Some(false),
+        readonly_rootfs: Some(true),
+        tmpfs: Some(HashMap::from([("/tmp".into(), SCRATCH.into())])),
+        shm_size: Some(SHARED_MEMORY),
+        network_mode: Some(match network {
+            Reach::Open => OPEN_NETWORK.into(),
+            Reach::Proxy | Reach::Nothing => "none".into(),
+        }),
+        // Podman's own defaults may be more than this machine allows.
+        ulimits: Some(vec![
+            limit("nofile", FILES, Resource::Nofile),
+            limit("nproc", TASKS_TOGETHER, Resource::Nproc),
+            limit("core", 0, Resource::Core),
+        ]),
+        log_config: Some(HostConfigLogConfig {
+            typ: Some("json-file".into()),
+            config: Some(log.map(|(name, value)| (name.into(), value.into())).into()),
+        }),
+        mounts: Some(mounts(spec, way_out)),
+        ..HostConfig::default()
+    }
+}
+
+fn limit(name: &str, wanted: u64, resource: Resource) -> ResourcesUlimits {
+    let most = getrlimit(resource).maximum.unwrap_or(u64::MAX);
+    let value = i64::try_from(wanted.min(most)).ok();
+    ResourcesUlimits { name: Some(name.into()), soft: value, hard: value }
+}
+
+fn environment(spec: &LaunchSpec, way_out: Option<&Path>) -> Vec<String> {
+    let mut env = spec.env.clone();
+    env.extend([("HOME".into(), "/tmp".into()), ("TMPDIR".into(), "/tmp".into())]);
+    // What it logs is to be seen in the engine's log as well.
+    env.push(("ALYX_ECHO".into(), "1".into()));
+    if way_out.is_some() {
+        env.push(("ALYX_PROXY".into(), format!("unix:{PROXY_FOLDER}/{}", proxy::SOCKET)));
+        let proxied = forward::environment().into_iter();
+        env.extend(proxied.map(|(name, value)| (name.to_owned(), value)));
+    }
+    env.into_iter().map(|(name, value)| format!("{name}={value}")).collect()
+}
+
+/// Where it starts, if that is something it sees.
+fn directory(spec: &LaunchSpec) -> String {
+    let is_seen = spec.readable.iter().any(|seen| spec.directory.starts_with(seen));
+    let directory = if is_seen { spec.directory.as_path() } else { Path::new("/tmp") };
+    directory.to_string_lossy().into_owned()
+}
+
+/// Engines make folders that are not there, as root: what is not there is left out.
+fn mounts(spec: &LaunchSpec, way_out: Option<&Path>) -> Vec<Mount> {
+    let mut all: Vec<(&Path, &Path)> = Vec::new();
+    all.extend(spec.readable.iter().map(|path| (path.as_path(), path.as_path())));
+    all.extend(spec.socket.iter().map(|path| (path.as_path(), Path::new(SOCKET_FOLDER))));
+    all.extend(way_out.map(|path| (path, Path::new(PROXY_FOLDER))));
+    all.sort_by_key(|(_, target)| target.components().count());
+    all.dedup();
+    all.retain(|(source, _)| source.exists());
+    all.into_iter().map(|(source, target)| mount(source, target)).collect()
+}
+
+fn mount(source: &Path, target: &Path) -> Mount {
+    let source = source.canonicalize().unwrap_or_else(|_| source.to_owned());
+    Mount {
+        typ: Some(MountType::BIND),
+        source: Some(source.to_string_lossy().into_owned()),
+        target: Some(target.to_string_lossy().into_owned()),
+        read_only: Some(true),
+        ..Mount::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn spec(readable: &[&Path]) -> LaunchSpec {
+        LaunchSpec {
+            worker: "node-1".into(),
+            command: Vec::new(),
+            env: vec![("LANG".into(), "C.UTF-8".into())],
+            directory: readable[0].to_owned(),
+            readable: readable.iter().map(|path| (*path).to_owned()).collect(),
+            socket: None,
+            memory: 64 << 20,
+            cpu: 0.5,
+        }
+    }
+
+    #[test]
+    fn what_is_not_there_is_not_mounted() {
+        let folder = tempfile::tempdir().unwrap();
+        let gone = folder.path().join("gone");
+        let mounts = mounts(&spec(&[folder.path(), &gone]), None);
+        let targets: Vec<_> = mounts.iter().map(|mount| mount.target.clone().unwrap()).collect();
+        assert_eq!(targets, [folder.path().to_str().unwrap()]);
+    }
+
+    #[test]
+    fn a_worker_without_functions_starts_in_its_own_folder() {
+        let mut spec = spec(&[Path::new("/srv/functions")]);
+        assert_eq!(directory(&spec), "/srv/functions");
+        spec.directory = "/srv".into();
+        assert_eq!(directory(&spec), "/tmp");
+    }
+
+    #[test]
+    fn memory_is_not_doubled_by_swap() {
+        let config = confinement(&spec(&[Path::new("/")]), Reach::Nothing, None);
+        assert_eq!(config.memory, config.memory_swap);
+        assert_eq!((config.nano_cpus, config.memory), (Some(500_000_000), Some(64 << 20)));
+    }
+}
