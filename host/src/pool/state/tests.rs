@@ -4,6 +4,8 @@
 mod scenes;
 mod world;
 
+use std::sync::Arc;
+
 use super::*;
 use crate::pool::error::{Fault, KILLED};
 use world::{Machine, PATIENCE, Worker, World, rules};

@@ -9,6 +9,7 @@ pub mod image;
 mod shape;
 mod names;
 mod link;
+mod network;
 mod leftovers;
 mod output;
 mod removal;
@@ -33,7 +34,9 @@ use crate::sandbox::container::hosts::Identity;
 use crate::sandbox::container::image::Image;
 use crate::sandbox::container::link::Link;
 use crate::sandbox::container::names::{in_full, short};
+use crate::sandbox::container::network::OpenNetwork;
 use crate::sandbox::container::running::{Running, watch_over};
+use crate::sandbox::container::shape::Ways;
 use crate::sandbox::profile::Reach;
 use crate::sandbox::proxy::Proxy;
 use crate::sandbox::proxy::policy::Policy;
@@ -50,6 +53,7 @@ const CREATE: Duration = Duration::from_secs(30);
 pub struct Containers {
     link: Link,
     network: Reach,
+    open: OpenNetwork,
     folders: PathBuf,
     identity: Identity,
     turns: Semaphore,
@@ -71,6 +75,7 @@ impl Containers {
         Arc::new(Containers {
             link: Link::new(wanted, places, identity.clone()),
             network,
+            open: OpenNetwork::default(),
             folders: run_dir.container_sockets(),
             identity,
             turns: Semaphore::new(TOGETHER),
@@ -161,6 +166,9 @@ impl Shared {
         let containers = &self.containers;
         let _turn = containers.turns.acquire().await.map_err(|_| LaunchError::Stopped)?;
         let engine = containers.engine().await?;
+        if containers.network == Reach::Open {
+            containers.open.provide(&engine).await?;
+        }
         let folder = containers.folders.join(&spec.worker);
         let of_folder = |source| LaunchError::Folder { path: folder.clone(), source };
         let proxy = match containers.network {
@@ -171,8 +179,12 @@ impl Shared {
             open_to_container(socket, 0o711, 0o666).map_err(of_folder)?;
         }
         let number = self.numbers.take();
-        let way_out = proxy.as_ref().map(|(_, folder)| folder.path());
-        let mut body = shape::body(&spec, self.image.name(), containers.network, way_out);
+        let home = containers.folders.join("root");
+        std::fs::create_dir_all(&home).map_err(of_folder)?;
+        open_to_container(&home, 0o755, 0o755).map_err(of_folder)?;
+        let proxy_folder = proxy.as_ref().map(|(_, folder)| folder.path());
+        let ways = Ways { proxy: proxy_folder, home: &home };
+        let mut body = shape::body(&spec, self.image.name(), containers.network, ways);
         body.labels = Some(containers.identity.labels(&self.runtime, &spec.worker));
         let (id, name) = self.create(&engine, body, &number).await?;
         let running = Running {
@@ -225,6 +237,8 @@ impl Shared {
             }
             Err(error) => {
                 running.abandon();
+                // For all it says, somebody may have removed the network.
+                self.containers.open.forget().await;
                 Err(error.into())
             }
         }

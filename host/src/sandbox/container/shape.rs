@@ -11,6 +11,7 @@ use bollard::models::{
 use rustix::process::{Resource, getrlimit};
 
 use crate::sandbox::LaunchSpec;
+use crate::sandbox::container::network;
 use crate::sandbox::forward;
 use crate::sandbox::profile::{NOBODY, Reach};
 use crate::sandbox::proxy;
@@ -18,8 +19,18 @@ use crate::sandbox::proxy;
 /// Where a worker finds its socket, and the host's proxy.
 pub(crate) const SOCKET_FOLDER: &str = "/run/alyx";
 const PROXY_FOLDER: &str = "/run/alyx-proxy";
-/// The network of workers that may reach what the machine reaches.
-pub(crate) const OPEN_NETWORK: &str = "alyx";
+
+/// Images hide this folder from everybody else.
+const ROOT: &str = "/root";
+
+/// Folders of the host that a container is given beside those of its worker.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Ways<'a> {
+    /// With the socket of the host's proxy.
+    pub(crate) proxy: Option<&'a Path>,
+    /// An empty one, to stand where root's is: a host that runs as root may have its files there.
+    pub(crate) home: &'a Path,
+}
 
 /// Processes and threads of one worker.
 const TASKS: i64 = 512;
@@ -34,7 +45,7 @@ pub(crate) fn body(
     spec: &LaunchSpec,
     image: &str,
     network: Reach,
-    way_out: Option<&Path>,
+    ways: Ways<'_>,
 ) -> ContainerCreateBody {
     let command: Vec<_> =
         spec.command.iter().map(|part| part.to_string_lossy().into_owned()).collect();
@@ -42,15 +53,15 @@ pub(crate) fn body(
         image: Some(image.to_owned()),
         hostname: Some("worker".into()),
         user: Some(format!("{NOBODY}:{NOBODY}")),
-        env: Some(environment(spec, way_out)),
+        env: Some(environment(spec, ways)),
         cmd: (!command.is_empty()).then_some(command),
         working_dir: Some(directory(spec)),
-        host_config: Some(confinement(spec, network, way_out)),
+        host_config: Some(confinement(spec, network, ways)),
         ..ContainerCreateBody::default()
     }
 }
 
-fn confinement(spec: &LaunchSpec, network: Reach, way_out: Option<&Path>) -> HostConfig {
+fn confinement(spec: &LaunchSpec, network: Reach, ways: Ways<'_>) -> HostConfig {
     let memory = i64::try_from(spec.memory).unwrap_or(i64::MAX);
     let log = [("max-size", "1m"), ("max-file", "1")];
     HostConfig {
@@ -66,7 +77,7 @@ fn confinement(spec: &LaunchSpec, network: Reach, way_out: Option<&Path>) -> Hos
         tmpfs: Some(HashMap::from([("/tmp".into(), SCRATCH.into())])),
         shm_size: Some(SHARED_MEMORY),
         network_mode: Some(match network {
-            Reach::Open => OPEN_NETWORK.into(),
+            Reach::Open => network::NAME.into(),
             Reach::Proxy | Reach::Nothing => "none".into(),
         }),
         // Podman's own defaults may be more than this machine allows.
@@ -79,7 +90,7 @@ fn confinement(spec: &LaunchSpec, network: Reach, way_out: Option<&Path>) -> Hos
             typ: Some("json-file".into()),
             config: Some(log.map(|(name, value)| (name.into(), value.into())).into()),
         }),
-        mounts: Some(mounts(spec, way_out)),
+        mounts: Some(mounts(spec, ways)),
         ..HostConfig::default()
     }
 }
@@ -90,12 +101,12 @@ fn limit(name: &str, wanted: u64, resource: Resource) -> ResourcesUlimits {
     ResourcesUlimits { name: Some(name.into()), soft: value, hard: value }
 }
 
-fn environment(spec: &LaunchSpec, way_out: Option<&Path>) -> Vec<String> {
+fn environment(spec: &LaunchSpec, ways: Ways<'_>) -> Vec<String> {
     let mut env = spec.env.clone();
     env.extend([("HOME".into(), "/tmp".into()), ("TMPDIR".into(), "/tmp".into())]);
     // What it logs is to be seen in the engine's log as well.
     env.push(("ALYX_ECHO".into(), "1".into()));
-    if way_out.is_some() {
+    if ways.proxy.is_some() {
         env.push(("ALYX_PROXY".into(), format!("unix:{PROXY_FOLDER}/{}", proxy::SOCKET)));
         let proxied = forward::environment().into_iter();
         env.extend(proxied.map(|(name, value)| (name.to_owned(), value)));
@@ -111,15 +122,22 @@ fn directory(spec: &LaunchSpec) -> String {
 }
 
 /// Engines make folders that are not there, as root: what is not there is left out.
-fn mounts(spec: &LaunchSpec, way_out: Option<&Path>) -> Vec<Mount> {
+fn mounts(spec: &LaunchSpec, ways: Ways<'_>) -> Vec<Mount> {
     let mut all: Vec<(&Path, &Path)> = Vec::new();
     all.extend(spec.readable.iter().map(|path| (path.as_path(), path.as_path())));
     all.extend(spec.socket.iter().map(|path| (path.as_path(), Path::new(SOCKET_FOLDER))));
-    all.extend(way_out.map(|path| (path, Path::new(PROXY_FOLDER))));
+    all.extend(ways.proxy.map(|path| (path, Path::new(PROXY_FOLDER))));
     all.sort_by_key(|(_, target)| target.components().count());
     all.dedup();
     all.retain(|(source, _)| source.exists());
-    all.into_iter().map(|(source, target)| mount(source, target)).collect()
+    let below_root = all.iter().any(|(_, target)| target.starts_with(ROOT));
+    let mut mounts = Vec::new();
+    if below_root {
+        // Only root could write there, and nobody is root inside.
+        mounts.push(Mount { read_only: Some(false), ..mount(ways.home, Path::new(ROOT)) });
+    }
+    mounts.extend(all.into_iter().map(|(source, target)| mount(source, target)));
+    mounts
 }
 
 fn mount(source: &Path, target: &Path) -> Mount {
@@ -150,11 +168,15 @@ mod tests {
         }
     }
 
+    fn no_ways() -> Ways<'static> {
+        Ways { proxy: None, home: Path::new("/nowhere") }
+    }
+
     #[test]
     fn what_is_not_there_is_not_mounted() {
         let folder = tempfile::tempdir().unwrap();
         let gone = folder.path().join("gone");
-        let mounts = mounts(&spec(&[folder.path(), &gone]), None);
+        let mounts = mounts(&spec(&[folder.path(), &gone]), no_ways());
         let targets: Vec<_> = mounts.iter().map(|mount| mount.target.clone().unwrap()).collect();
         assert_eq!(targets, [folder.path().to_str().unwrap()]);
     }
@@ -169,7 +191,7 @@ mod tests {
 
     #[test]
     fn memory_is_not_doubled_by_swap() {
-        let config = confinement(&spec(&[Path::new("/")]), Reach::Nothing, None);
+        let config = confinement(&spec(&[Path::new("/")]), Reach::Nothing, no_ways());
         assert_eq!(config.memory, config.memory_swap);
         assert_eq!((config.nano_cpus, config.memory), (Some(500_000_000), Some(64 << 20)));
     }

@@ -59,14 +59,6 @@ pub(super) async fn local_testing(block: &Block) {
     assert!(said.contains(r#""code":"INVALID_TOKEN""#), "{said}");
 }
 
-#[tokio::test]
-async fn containers_are_not_there_yet() {
-    let config = json!({"functions": {"backend": "docker"}});
-    let ran = Project::new().config(config).run(&["serve", "--port", "0"]).await;
-    assert_ne!(ran.code, Some(0), "there are containers; have the test look at their logs");
-    assert!(ran.stderr.contains("this version does not have"), "{ran:?}");
-}
-
 #[test]
 fn the_block_that_is_only_shown_has_no_language() {
     let bare = super::blocks().iter().filter(|block| block.language.is_empty());

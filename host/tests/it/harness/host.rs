@@ -10,6 +10,7 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal};
 use serde_json::{Value, json};
 
+use super::backend::in_containers;
 use super::client::{Answer, Request, Sent};
 use super::log::Log;
 use super::processes::{Process, programs_of, workers_of};
@@ -165,9 +166,27 @@ impl Drop for Host {
                 eprintln!("  {}", line.0);
             }
         }
+        if in_containers() {
+            // The kernel would end the workers with it, but not remove their containers.
+            self.leave();
+        }
         // The kernel ends the workers with it.
         let _ended_already = self.child.kill();
         let _ended_already = self.child.wait();
+    }
+}
+
+impl Host {
+    /// Has the host stop at once, and waits for it for a while.
+    fn leave(&mut self) {
+        for _ in 0..2 {
+            let pid = Pid::from_child(&self.child);
+            let _ended_already = rustix::process::kill_process(pid, Signal::TERM);
+        }
+        let deadline = std::time::Instant::now() + PATIENCE;
+        while matches!(self.child.try_wait(), Ok(None)) && std::time::Instant::now() < deadline {
+            std::thread::yield_now();
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 //!
 //! Knows the program only from outside; nothing here uses the host's code.
 
+pub(crate) mod backend;
 pub(crate) mod runtimes;
 pub(crate) mod project;
 pub(crate) mod host;

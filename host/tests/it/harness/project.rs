@@ -14,6 +14,7 @@ use rustix::fs::{FlockOperation, flock};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use super::backend::{backend, in_containers};
 use super::host::Host;
 use super::runtimes::{RUNTIMES, Runtime, assert_installed};
 
@@ -21,6 +22,8 @@ use super::runtimes::{RUNTIMES, Runtime, assert_installed};
 pub(crate) const ALYX: &str = env!("CARGO_BIN_EXE_alyx");
 /// What of the tests' own environment reaches the commands: where programs and caches are.
 const PASSED_ON: [&str; 4] = ["PATH", "HOME", "GOPATH", "GOMODCACHE"];
+/// The same where workers run in containers: where engines are.
+const ENGINES: [&str; 2] = ["DOCKER_HOST", "CONTAINER_HOST"];
 
 /// A project that is not served yet.
 #[derive(Debug)]
@@ -51,11 +54,16 @@ impl Project {
         }
         let config = json!({
             "logging": {"format": "json", "level": "debug"},
-            "functions": {"timeout": "60s", "pool": {"queue_timeout": "60s"}},
+            "functions": {
+                "backend": backend(), "timeout": "60s", "pool": {"queue_timeout": "60s"},
+            },
         });
+        let engines = if in_containers() { &ENGINES[..] } else { &[] };
         let env = std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value)))
-            .filter(|(name, _)| PASSED_ON.contains(&name.as_str()))
+            .filter(|(name, _)| {
+                PASSED_ON.contains(&name.as_str()) || engines.contains(&name.as_str())
+            })
             .collect();
         let project = Project { folder, config, env, prefix: vec![ALYX.into()] };
         let temporary = project.path("tmp");
