@@ -18,6 +18,7 @@ pub mod pool;
 pub mod syscalls;
 pub mod rpc;
 pub mod sandbox;
+pub mod images;
 pub mod engine;
 pub mod deps;
 pub mod runtime;

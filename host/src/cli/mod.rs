@@ -7,6 +7,8 @@ pub mod list;
 pub mod invoke;
 pub mod token;
 pub mod deps;
+pub mod runtimes;
+pub mod runtimes_progress;
 pub mod dev;
 pub mod limits;
 pub mod doctor;
@@ -58,6 +60,9 @@ enum Command {
     /// Install the packages that functions use
     #[command(subcommand)]
     Deps(deps::Command),
+    /// Build or list the images that functions run in when an engine is used
+    #[command(subcommand)]
+    Runtimes(runtimes::Command),
     /// Print an access token, to try functions as some user
     #[command(
         after_help = "Example:\n  TOKEN=$(alyx token --id u1 --role admin --expires 1h)\n  curl -X POST http://localhost:8090/api/functions/hello -H \"Authorization: Bearer $TOKEN\""
@@ -171,6 +176,7 @@ async fn dispatch(command: Command) -> Result<(), Failure> {
         Command::List(options) => list::run(options).await,
         Command::Invoke(options) => invoke::run(options).await,
         Command::Deps(command) => deps::run(command).await,
+        Command::Runtimes(command) => runtimes::run(command).await,
         Command::Token(options) => token::run(options),
         Command::Limits(options) => limits::run(&options),
         Command::Doctor(options) => doctor::run(options).await,
