@@ -11,12 +11,12 @@ use crate::cli::{ConfigFile, Failure};
 use crate::config::Config;
 use crate::config::model::{Backend, RuntimeConfig};
 use crate::config::suggest::closest;
-use crate::engine::places::Places;
 use crate::engine::{Engine, Kind};
 use crate::images::Target;
 use crate::images::build::{self, Order};
 use crate::images::error::ImageError;
 use crate::images::listed::{Fit, Image, look};
+use crate::server::backend::places;
 
 /// Letters of an image's id that are shown.
 const ID: usize = 12;
@@ -26,7 +26,7 @@ const ID: usize = 12;
 pub(crate) enum Command {
     /// Build the images of Node.js, Python and Go from the sources in this program
     #[command(
-        after_help = "Example:\n  alyx runtimes build\n  alyx runtimes build node --base registry.example.com/node:24\n  alyx runtimes build go --base go=debian:bookworm-slim --base go-build=golang:1.26"
+        after_help = "Example:\n  alyx runtimes build\n  alyx runtimes build node --base registry.example.com/node:24\n  alyx runtimes build --base node=my-node:24 --base python=my-python:3.13"
     )]
     Build(Build),
     /// List the images of the configuration, and whether the engine has them
@@ -38,7 +38,7 @@ pub(crate) enum Command {
 pub(crate) struct Build {
     #[command(flatten)]
     from: From,
-    /// What to build: node, python, go (with go-build, which compiles functions) [default: all]
+    /// What to build: node, python, go, or go-build, the toolchain [default: the first three]
     #[arg(value_name = "RUNTIME")]
     runtimes: Vec<String>,
     /// Image to build on, for all that is named or, with a name before it, for that one
@@ -84,9 +84,7 @@ impl From {
             (Some(Choice::Podman), _) | (None, Backend::Podman) => Some(Kind::Podman),
             (None, Backend::Auto | Backend::Process) => None,
         };
-        let user = rustix::process::getuid().as_raw();
-        let places = Places::new(|name| config.variables.get(name), user);
-        Engine::find(wanted, &places).await.map_err(Failure::failed)
+        Engine::find(wanted, &places(config)).await.map_err(Failure::failed)
     }
 }
 
@@ -135,26 +133,24 @@ fn orders(config: &Config, names: &[String], bases: &[String]) -> Result<Vec<Ord
     }
     let orders = chosen.into_iter().map(|(target, image)| {
         let own = named.iter().rfind(|(name, _)| *name == target.name()).map(|(_, base)| *base);
-        // The image for builds needs more than what functions run in.
-        let is_named = names.iter().any(|name| name == target.name());
-        let plain = plain.filter(|_| is_named).map(String::as_str);
-        let base = own.or(plain).map_or_else(|| target.base(), str::to_owned);
+        let base = own.or(plain.map(String::as_str)).map_or_else(|| target.base(), str::to_owned);
         Order { target, image, base }
     });
     Ok(orders.collect())
 }
 
-/// The targets of these names, or of all runtimes that are switched on, and their images.
+/// The targets of these names, or those that the runtimes run in that are switched on, and their
+/// images.
 fn chosen(config: &Config, names: &[String]) -> Result<Vec<(Target, String)>, Failure> {
     for name in names {
         target(config, name)?;
     }
-    let is_named =
-        |target: Target| names.iter().any(|name| name == target.name() || name == target.runtime());
     let mut chosen = Vec::new();
     for target in Target::ALL {
         let Some(runtime) = config.functions.runtimes.get(target.runtime()) else { continue };
-        if !(is_named(target) || names.is_empty() && runtime.enabled) {
+        let is_usual = runtime.enabled && target != Target::GoBuild;
+        let is_named = names.iter().any(|name| name == target.name());
+        if !(is_named || names.is_empty() && is_usual) {
             continue;
         }
         let key = format!("functions.runtimes.{}.image", target.runtime());
@@ -220,6 +216,9 @@ async fn run_list(options: List) -> Result<(), Failure> {
                 let fit = image.fit(target);
                 (image, fit)
             });
+            if found.is_none() && target == Some(Target::GoBuild) {
+                continue;
+            }
             let mend = mend(target, found.as_ref().map(|(_, fit)| fit), &image);
             rows.push(Row { name, image, found, mend });
         }
@@ -246,7 +245,7 @@ fn images(name: &str, runtime: &RuntimeConfig) -> Vec<(Option<Target>, String, S
 }
 
 fn mend(target: Option<Target>, fit: Option<&Fit>, image: &str) -> Option<String> {
-    let build = |target: Target| format!("alyx runtimes build {}", target.runtime());
+    let build = |target: Target| format!("alyx runtimes build {target}");
     match (fit, target) {
         (Some(Fit::Same), _) | (Some(Fit::Speaks), None) => None,
         (_, Some(target)) => Some(build(target)),

@@ -9,8 +9,7 @@ pub enum ImageError {
     #[error(transparent)]
     Engine(#[from] EngineError),
     #[error(
-        "the base image '{base}' of '{target}' is not there and cannot be pulled: {why}; name one that the engine has: alyx runtimes build {} --base {target}=IMAGE",
-        target.runtime()
+        "the base image '{base}' of '{target}' is not there and cannot be pulled: {why}; name one that the engine has: alyx runtimes build {target} --base IMAGE"
     )]
     Base { target: Target, base: String, why: String },
     #[error("image '{image}' does not build: {why}")]
