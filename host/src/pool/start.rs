@@ -100,6 +100,7 @@ async fn start(pool: &Arc<RuntimePool>, number: u64, class: Class) -> Result<Sta
         readable: [pool.runtime.readable(), &pool.shared.readable].concat(),
         socket: Some(socket.directory().to_owned()),
         memory,
+        reserved: pool.runtime.reserved(),
         cpu,
     };
     let Sandbox { lines, handle } = pool.shared.launcher.launch(spec).await?;

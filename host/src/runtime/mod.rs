@@ -33,7 +33,7 @@ enum Kind {
     /// The shim is started by a command and loads sources as they are.
     Interpreted { command: Vec<OsString> },
     /// The same, by a Node.js that is told how much memory it has.
-    Node { command: [OsString; 2] },
+    Node { command: [OsString; 2], reserved: u64 },
     /// An image has interpreter and shim in it.
     Image,
     /// Functions and the shim itself are built first.
@@ -99,7 +99,9 @@ impl Runtime {
                 let node = probe::node(source.path).await?;
                 readable.extend(node.reads.into_iter().chain([node.program.clone()]));
                 let shim = shim("node/bin/alyx-shim-node.js");
-                (node.version, Kind::Node { command: [node.program.into(), shim.into()] })
+                let reserved = node_reserved(&node.version);
+                let command = [node.program.into(), shim.into()];
+                (node.version, Kind::Node { command, reserved })
             }
             (None, "python") => {
                 let python = probe::python(source.path).await?;
@@ -162,6 +164,15 @@ impl Runtime {
         env
     }
 
+    /// Bytes that its workers map at their start and hardly use.
+    #[must_use]
+    pub fn reserved(&self) -> u64 {
+        match self.kind {
+            Kind::Node { reserved, .. } => reserved,
+            _ => 0,
+        }
+    }
+
     /// True when functions are built before they can be loaded.
     #[must_use]
     pub fn builds(&self) -> bool {
@@ -183,7 +194,7 @@ impl Runtime {
     pub async fn shim_command(&self, memory: u64) -> Result<Vec<OsString>, Unavailable> {
         match &self.kind {
             Kind::Interpreted { command } => Ok(command.clone()),
-            Kind::Node { command: [node, shim] } => {
+            Kind::Node { command: [node, shim], .. } => {
                 let [old, new] = node_memory(memory);
                 Ok(vec![node.clone(), old.into(), new.into(), shim.clone()])
             }
@@ -210,6 +221,13 @@ impl Runtime {
             Kind::Go(go) => go.build(source, &function.root, &function.revision, modules).await,
         }
     }
+}
+
+/// From version 23 on V8 maps room for all the code that it may ever make, as memory that can be
+/// written: the kernel counts it as data, although little of it is ever used.
+fn node_reserved(version: &str) -> u64 {
+    let major: u32 = version.split('.').next().and_then(|n| n.parse().ok()).unwrap_or_default();
+    if major >= 23 { 512 << 20 } else { 0 }
 }
 
 /// Node.js reckons with all memory of the machine unless it is told. Besides old objects it keeps

@@ -56,6 +56,9 @@ pub struct LaunchSpec {
     pub socket: Option<PathBuf>,
     /// Bytes that it and all its processes may use.
     pub memory: u64,
+    /// Bytes that its program maps at its start and hardly uses, which some ways to count memory
+    /// count all the same.
+    pub reserved: u64,
     /// Processors it may use.
     pub cpu: f64,
 }

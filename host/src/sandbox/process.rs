@@ -124,7 +124,7 @@ impl Shared {
             level: *level,
             network: *network,
             user,
-            data: (!cgroups.has("memory")).then_some(spec.memory + DATA_SLACK),
+            data: (!cgroups.has("memory")).then_some(spec.memory + spec.reserved + DATA_SLACK),
             tasks: self.tasks(user),
             cgroups: cgroup.doors(),
             folder: folder.to_owned(),

@@ -164,6 +164,7 @@ mod tests {
             readable: readable.iter().map(|path| (*path).to_owned()).collect(),
             socket: None,
             memory: 64 << 20,
+            reserved: 0,
             cpu: 0.5,
         }
     }
