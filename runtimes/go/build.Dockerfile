@@ -10,7 +10,7 @@ COPY shims/go/go.mod /opt/alyx/go.mod
 COPY shims/go/cmd /opt/alyx/cmd
 COPY shims/go/internal /opt/alyx/internal
 COPY shims/go/pkg /opt/alyx/pkg
-COPY runtimes/go/entry.sh /opt/alyx/entry.sh
+COPY runtimes/entry.sh /opt/alyx/entry.sh
 LABEL dev.alyx.runtime="go-build" dev.alyx.protocol="1"
 ENV GOTOOLCHAIN=local CGO_ENABLED=0
 USER 65532:65532

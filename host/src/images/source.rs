@@ -18,6 +18,8 @@ use crate::runtime::shims;
 #[include = "*.sh"]
 struct Recipes;
 
+/// What all images start with.
+const ENTRY: &str = "runtimes/entry.sh";
 /// Letters of a digest that tell one version from another.
 const SHOWN: usize = 12;
 
@@ -78,9 +80,7 @@ impl Target {
         let dockerfile = self.dockerfile();
         let recipes = Recipes::iter().filter_map(|name| {
             let path = format!("runtimes/{name}");
-            let wanted = path == dockerfile
-                || (path.ends_with(".sh")
-                    && path.starts_with(&format!("runtimes/{}/", self.runtime())));
+            let wanted = path == dockerfile || path == ENTRY;
             let bytes = if wanted { Recipes::get(&name)?.data } else { return None };
             Some(File { path, bytes })
         });

@@ -29,13 +29,13 @@ func forward() {
 			}
 			go func() {
 				defer func() { <-free }()
-				join(program, socket)
+				passOn(program, socket)
 			}()
 		}
 	}()
 }
 
-func join(program net.Conn, socket string) {
+func passOn(program net.Conn, socket string) {
 	defer program.Close()
 	proxy, err := net.Dial("unix", socket)
 	if err != nil {
