@@ -46,6 +46,7 @@ mod hostile;
 mod hostile_memory;
 mod network;
 mod doctor;
+mod containers;
 mod images;
 mod db;
 mod sql;

@@ -1,0 +1,179 @@
+//! S1, W5, W6, W7 in containers: what the engine itself says of a host's workers.
+//!
+//! Ignored until somebody asks for them with `ALYX_TEST_ENGINES`; then a missing engine fails.
+
+use std::sync::Arc;
+
+use rustix::process::Signal;
+use serde_json::{Value, json};
+
+use crate::harness::engine::Engine;
+use crate::harness::{Host, PATIENCE, eventually};
+
+mod hostile;
+mod lives;
+
+const HELLO: &str = "export default async (ctx) => {
+  console.log('printed by', ctx.input.name);
+  ctx.log.info('logged', { secret: ctx.env.PLAIN ?? null });
+  return 'hello';
+};";
+
+/// One blank worker and one function.
+async fn small(engine: &Engine, more: Value) -> Host {
+    let pool = json!({"functions": {"pool": {"min_warm": 1, "max_instances": 3}}});
+    let project = engine.project().file("functions/hello.js", HELLO).config(pool).config(more);
+    project.serve().await
+}
+
+async fn until_running(engine: &Engine, host: &Host, count: usize) -> Vec<Value> {
+    eventually(&format!("{count} containers of {}", engine.name), PATIENCE, async || {
+        let running = engine.running(host);
+        (running.len() == count).then_some(running)
+    })
+    .await
+}
+
+#[tokio::test]
+#[ignore = "needs engines: scripts/test engines"]
+async fn s1_inspect_shows_every_wall() {
+    for engine in Engine::all() {
+        let limits = json!({"functions": {"pool": {"memory_limit": "96mb", "cpu_limit": 0.5}}});
+        let host = small(&engine, limits).await;
+        let running = until_running(&engine, &host, 1).await;
+        let seen = engine.inspect(&running[0]["Id"]);
+        let config = &seen["HostConfig"];
+        let memory = 96 << 20;
+        assert_eq!((&config["Memory"], &config["MemorySwap"]), (&json!(memory), &json!(memory)));
+        let quota = config["CpuQuota"].as_f64().unwrap_or(0.0)
+            / config["CpuPeriod"].as_f64().unwrap_or(1.0).max(1.0);
+        let cpus = config["NanoCpus"].as_f64().unwrap_or(0.0) / 1e9;
+        assert!((cpus - 0.5).abs() < 0.01 || (quota - 0.5).abs() < 0.01, "{config:#}");
+        assert_eq!(config["PidsLimit"], 512);
+        assert_eq!(config["ReadonlyRootfs"], true);
+        assert_eq!(config["Privileged"], false);
+        assert_eq!(config["NetworkMode"], "none");
+        let dropped = config["CapDrop"].as_array().expect("a list");
+        assert!(dropped.contains(&json!("ALL")) || dropped.len() > 10, "{dropped:?}");
+        assert!(seen["EffectiveCaps"].as_array().is_none_or(Vec::is_empty), "{seen:#}");
+        let options = config["SecurityOpt"].to_string();
+        assert!(options.contains("no-new-privileges"), "{options}");
+        assert_eq!(seen["Config"]["User"], "65532:65532");
+        let ports = &config["PortBindings"];
+        assert!(ports.is_null() || ports == &json!({}), "{ports}");
+        let mounts = seen["Mounts"].as_array().expect("a list");
+        let writable: Vec<_> =
+            mounts.iter().filter(|m| m["Type"] == "bind" && m["RW"] == true).collect();
+        assert!(writable.is_empty(), "{writable:?}");
+        assert!(mounts.iter().any(|m| m["Destination"] == "/run/alyx"), "{mounts:?}");
+        let limit = |name: &str| {
+            let all = config["Ulimits"].as_array().expect("a list");
+            let is =
+                |l: &&Value| l["Name"].as_str().is_some_and(|n| n.to_lowercase().ends_with(name));
+            all.iter().find(is).map(|l| l["Hard"].clone())
+        };
+        assert_eq!(limit("nofile"), Some(json!(4096)), "{config:#}");
+        assert_eq!(limit("core"), Some(json!(0)), "{config:#}");
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs engines: scripts/test engines"]
+async fn n5_inspect_shows_no_secret_and_the_token_is_spent() {
+    for engine in Engine::all() {
+        let env = json!({"functions": {"env": {"PLAIN": "a-secret-of-the-function"}}});
+        let host = small(&engine, env).await;
+        host.call("hello", json!({"name": "x"})).await.value();
+        for container in engine.running(&host) {
+            let seen = engine.inspect(&container["Id"]).to_string();
+            assert!(!seen.contains("a-secret-of-the-function"), "{seen}");
+        }
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs engines: scripts/test engines"]
+async fn s1_the_engines_log_shows_what_functions_print_and_log() {
+    for engine in Engine::all() {
+        let host = small(&engine, json!({})).await;
+        host.call("hello", json!({"name": "the guide"})).await.value();
+        let name = "alyx-node-pool-1";
+        let mine = engine.running(&host);
+        let mine = mine.iter().find(|c| c["Names"][0].as_str().is_some_and(|n| n.contains(name)));
+        let id = mine.expect("the first worker has that name")["Id"].as_str().expect("an id");
+        let path = format!("containers/{id}/logs?stdout=true&stderr=true");
+        eventually("both lines in the engine's log", PATIENCE, async || {
+            let text = engine.text("GET", &path);
+            (text.contains("printed by the guide") && text.contains("logged")).then_some(())
+        })
+        .await;
+        // The host has each line once, from the shim.
+        let lines = host.log.lines();
+        let printed = lines.iter().filter(|l| l.message() == "printed by the guide").count();
+        assert_eq!(printed, 1);
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs engines: scripts/test engines"]
+async fn w1_a_killed_blank_is_made_again_and_nothing_is_left_after_a_stop() {
+    for engine in Engine::all() {
+        let mut host = small(&engine, json!({})).await;
+        let first = until_running(&engine, &host, 1).await[0]["Id"].clone();
+        let id = first.as_str().expect("an id");
+        engine.ask("POST", &format!("containers/{id}/kill"));
+        eventually("another blank", PATIENCE, async || {
+            let running = engine.running(&host);
+            (running.len() == 1 && running[0]["Id"] != first).then_some(())
+        })
+        .await;
+        host.call("hello", json!({})).await.value();
+        host.stop().await;
+        assert_eq!(engine.containers(&host), Vec::<Value>::new());
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs engines: scripts/test engines"]
+async fn w6_what_a_killed_host_leaves_goes_with_the_next_start() {
+    for engine in Engine::all() {
+        let mut host = small(&engine, json!({})).await;
+        until_running(&engine, &host, 1).await;
+        host.signal(Signal::KILL);
+        host.ended(PATIENCE).await;
+        // The worker ends by itself.
+        until_running(&engine, &host, 0).await;
+        let next = Host::start(host.project.clone()).await;
+        until_running(&engine, &next, 1).await;
+        assert_eq!(engine.containers(&host), Vec::<Value>::new());
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs engines: scripts/test engines"]
+async fn w6_two_hosts_of_one_project_share_an_engine() {
+    for engine in Engine::all() {
+        let mut first = small(&engine, json!({})).await;
+        until_running(&engine, &first, 1).await;
+        let second = Host::start(Arc::clone(&first.project)).await;
+        until_running(&engine, &second, 1).await;
+        assert_eq!(engine.running(&first).len(), 1, "the first one's was left alone");
+        first.call("hello", json!({})).await.value();
+        first.stop().await;
+        second.call("hello", json!({})).await.value();
+        assert!(!engine.running(&second).is_empty());
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs engines: scripts/test engines"]
+async fn h8_a_runtime_that_is_switched_off_has_no_container() {
+    for engine in Engine::all() {
+        let off = json!({"functions": {"runtimes": {"node": {"enabled": false}}}});
+        let host = small(&engine, off).await;
+        let answer = host.call("hello", json!({})).await;
+        assert_eq!(answer.status, 503);
+        assert!(answer.text().contains("RUNTIME_DISABLED"), "{}", answer.text());
+        assert_eq!(engine.containers(&host), Vec::<Value>::new());
+    }
+}

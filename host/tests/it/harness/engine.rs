@@ -1,0 +1,81 @@
+//! A container engine as anybody sees it: asked through its socket, past the host under test.
+
+use std::process::Command;
+
+use serde_json::{Value, json};
+
+use super::host::Host;
+use super::project::Project;
+
+/// An engine that the tests were told of.
+#[derive(Debug)]
+pub(crate) struct Engine {
+    pub(crate) name: String,
+    socket: String,
+}
+
+impl Engine {
+    /// The engines that are asked for by `ALYX_TEST_ENGINES`; none fails.
+    pub(crate) fn all() -> Vec<Self> {
+        let asked = std::env::var("ALYX_TEST_ENGINES").unwrap_or_default();
+        let all: Vec<_> = asked.split_whitespace().map(Self::of).collect();
+        assert!(!all.is_empty(), "ALYX_TEST_ENGINES names no engine; scripts/test engines sets it");
+        all
+    }
+
+    fn of(name: &str) -> Self {
+        let variable = Self::variable_of(name);
+        let socket = std::env::var(variable);
+        let socket = socket.unwrap_or_else(|_| panic!("{variable} says where {name} is"));
+        Engine { name: name.to_owned(), socket }
+    }
+
+    fn variable_of(name: &str) -> &'static str {
+        if name == "docker" { "DOCKER_HOST" } else { "CONTAINER_HOST" }
+    }
+
+    /// A project whose workers run on this engine, without a network unless it asks for one.
+    pub(crate) fn project(&self) -> Project {
+        Project::new()
+            .config(json!({"functions": {"backend": self.name, "network": "none"}}))
+            .env(Self::variable_of(&self.name), &self.socket)
+    }
+
+    /// A question to the engine, and its answer as it is.
+    pub(crate) fn text(&self, method: &str, path: &str) -> String {
+        let socket = self.socket.trim_start_matches("unix://");
+        let url = format!("http://engine/{path}");
+        let mut curl = Command::new("curl");
+        let curl = curl.args(["-sSg", "--max-time", "20", "-X", method, "--unix-socket", socket]);
+        let output = curl.arg(&url).output().expect("curl starts");
+        assert!(output.status.success(), "{} does not answer: {output:?}", self.name);
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
+    pub(crate) fn ask(&self, method: &str, path: &str) -> Value {
+        serde_json::from_str(&self.text(method, path)).unwrap_or_default()
+    }
+
+    /// The containers of a host, running or not.
+    pub(crate) fn containers(&self, host: &Host) -> Vec<Value> {
+        let of_host = format!("-{}-", host.pid());
+        let listed =
+            self.ask("GET", r#"containers/json?all=true&filters={"label":["dev.alyx.instance"]}"#);
+        let listed = listed.as_array().cloned().unwrap_or_default();
+        let instance = |container: &Value| {
+            let label = &container["Labels"]["dev.alyx.instance"];
+            label.as_str().is_some_and(|instance| instance.contains(&of_host))
+        };
+        listed.into_iter().filter(instance).collect()
+    }
+
+    /// Those of them that run.
+    pub(crate) fn running(&self, host: &Host) -> Vec<Value> {
+        let runs = |container: &Value| container["State"] == "running";
+        self.containers(host).into_iter().filter(runs).collect()
+    }
+
+    pub(crate) fn inspect(&self, id: &Value) -> Value {
+        self.ask("GET", &format!("containers/{}/json", id.as_str().expect("an id")))
+    }
+}
