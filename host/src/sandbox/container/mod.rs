@@ -8,6 +8,7 @@ pub mod hosts;
 pub mod image;
 mod shape;
 mod names;
+mod kernel;
 mod link;
 mod network;
 mod leftovers;

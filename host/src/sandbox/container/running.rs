@@ -18,8 +18,8 @@ use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
 use crate::engine::{Engine, Kind};
 use crate::sandbox::belongings::{Folder, Number};
-use crate::sandbox::container::output;
 use crate::sandbox::container::removal::remove_in_time;
+use crate::sandbox::container::{kernel, output};
 use crate::sandbox::memory::Counter;
 use crate::sandbox::proxy::Proxy;
 use crate::sandbox::{Exit, Sandbox, SandboxHandle};
@@ -135,31 +135,19 @@ impl Running {
         }
     }
 
-    /// Whether a process of it was ended for want of memory. An old Podman does not say; then what
-    /// nobody asked to be killed was.
+    /// Whether a process of it was ended for want of memory. An old Podman does not say; then the
+    /// kernel does, and where it may not be asked, what we did not kill was.
     async fn has_starved(&self, code: i64) -> bool {
         let looked = self.engine.client().inspect_container(&self.id, None);
         let looked = self.engine.ask("look at a container", ANSWER, looked).await;
         let state = looked.ok().and_then(|found| found.state);
         let told = state.is_some_and(|state| state.oom_killed == Some(true));
-        told || (code == KILLED && self.engine.kind() == Kind::Podman && !self.was_killed().await)
-    }
-
-    /// Whether somebody had the engine kill it.
-    async fn was_killed(&self) -> bool {
-        use bollard::query_parameters::EventsOptionsBuilder;
-        use std::collections::HashMap;
-        let filters =
-            HashMap::from([("container", vec![self.id.as_str()]), ("event", vec!["kill"])]);
-        let until = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-        let until = until.unwrap_or_default().as_secs() + 1;
-        let options = EventsOptionsBuilder::new()
-            .since("0")
-            .until(&until.to_string())
-            .filters(&filters)
-            .build();
-        let mut events = std::pin::pin!(self.engine.client().events(Some(options)));
-        matches!(timeout(ANSWER, events.next()).await, Ok(Some(Ok(_))))
+        if told || code != KILLED || self.engine.kind() != Kind::Podman {
+            return told;
+        }
+        let id = self.id.clone();
+        let known = tokio::task::spawn_blocking(move || kernel::starved(&id)).await;
+        known.ok().flatten().unwrap_or(true)
     }
 }
 
