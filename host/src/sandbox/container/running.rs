@@ -99,14 +99,16 @@ impl Running {
         let end = async {
             let options = KillContainerOptionsBuilder::new().signal("SIGKILL").build();
             let killed = self.engine.client().kill_container(&self.id, Some(options));
-            let killed = self.engine.ask("end a container", ANSWER, killed).await;
-            if let Err(why) = killed.as_ref().err().filter(|why| why.is_away()).map_or(Ok(()), Err)
-            {
-                tracing::warn!(container = %self.name, "not ended yet: {why}");
+            match self.engine.ask("end a container", ANSWER, killed).await {
+                // It is removed when the engine is back; nobody has to wait for that.
+                Err(why) if why.is_away() => {
+                    tracing::warn!(container = %self.name, "given up: {why}");
+                    None
+                }
+                _ => Some(self.exit_code().await),
             }
-            self.exit_code().await
         };
-        (timeout(END, end).await.ok(), true)
+        (timeout(END, end).await.ok().flatten(), true)
     }
 
     /// Its exit code, however often the engine goes away meanwhile.

@@ -10,7 +10,6 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal};
 use serde_json::{Value, json};
 
-use super::backend::in_containers;
 use super::client::{Answer, Request, Sent};
 use super::log::Log;
 use super::processes::{Process, programs_of, workers_of};
@@ -166,7 +165,7 @@ impl Drop for Host {
                 eprintln!("  {}", line.0);
             }
         }
-        if in_containers() {
+        if self.project.uses_engine() {
             // The kernel would end the workers with it, but not remove their containers.
             self.leave();
         }

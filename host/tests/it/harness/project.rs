@@ -126,6 +126,11 @@ impl Project {
         self
     }
 
+    /// True when its workers may be containers.
+    pub(crate) fn uses_engine(&self) -> bool {
+        ENGINES.iter().any(|variable| self.env.contains_key(*variable))
+    }
+
     /// Where its commands keep what is built once.
     pub(crate) fn cache(&self) -> PathBuf {
         PathBuf::from(&self.env["XDG_CACHE_HOME"])
