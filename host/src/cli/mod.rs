@@ -8,6 +8,7 @@ pub mod invoke;
 pub mod token;
 pub mod deps;
 pub mod runtimes;
+pub mod runtimes_list;
 pub mod runtimes_progress;
 pub mod dev;
 pub mod limits;
