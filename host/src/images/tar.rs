@@ -59,7 +59,7 @@ fn header(path: &str, size: usize, mode: u32, kind: u8) -> io::Result<[u8; BLOCK
     // The sum counts its own field as spaces.
     put(148, b"        ");
     put(156, &[kind]);
-    put(257, b"ustar\000");
+    put(257, b"ustar\x0000");
     let sum: u32 = block.iter().map(|byte| u32::from(*byte)).sum();
     block[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
     Ok(block)
