@@ -4,72 +4,39 @@
 //! `scripts/base-images`; they are ignored until somebody asks for them, and then they fail where
 //! an engine is missing.
 
-use std::process::Command;
-
 use serde_json::{Value, json};
 
 use crate::harness::Project;
+use crate::harness::engine::Engine;
 use crate::harness::project::Ran;
 
 const TARGETS: [&str; 4] = ["node", "python", "go", "go-build"];
 
-/// The engines that are asked for: the name, and the socket that its variable leads to.
-fn engines() -> Vec<(String, String)> {
-    let asked = std::env::var("ALYX_TEST_ENGINES").unwrap_or_default();
-    let engines: Vec<_> =
-        asked.split_whitespace().map(|name| (name.to_owned(), socket(name))).collect();
-    assert!(!engines.is_empty(), "ALYX_TEST_ENGINES names no engine; scripts/test engines sets it");
-    engines
-}
-
-fn variable(engine: &str) -> &'static str {
-    if engine == "docker" { "DOCKER_HOST" } else { "CONTAINER_HOST" }
-}
-
-fn socket(engine: &str) -> String {
-    let value = std::env::var(variable(engine));
-    value.unwrap_or_else(|_| panic!("{} says where {engine} is", variable(engine)))
-}
-
 /// A project whose images nobody else has, on one engine.
 struct Images {
     project: Project,
-    engine: String,
-    socket: String,
+    engine: Engine,
     names: [String; 3],
 }
 
 impl Images {
-    fn of(engine: &str, socket: &str, test: &str) -> Self {
+    fn of(engine: Engine, test: &str) -> Self {
         let name =
             |runtime: &str| format!("localhost/alyx-it/{test}-{}-{runtime}:1", std::process::id());
         let names = ["node", "python", "go"].map(name);
         let runtimes = json!({
             "node": {"image": names[0]}, "python": {"image": names[1]}, "go": {"image": names[2]},
         });
-        let project = Project::new()
-            .config(json!({"functions": {"backend": engine, "runtimes": runtimes}}))
-            .env(variable(engine), socket);
-        Images { project, engine: engine.into(), socket: socket.into(), names }
+        let project = engine.project().config(json!({"functions": {"runtimes": runtimes}}));
+        Images { project, engine, names }
     }
 
     async fn run(&self, arguments: &[&str]) -> Ran {
         self.project.run(arguments).await
     }
 
-    /// Asks the engine itself.
-    fn ask(&self, method: &str, path: &str) -> Value {
-        let socket = self.socket.trim_start_matches("unix://");
-        let url = format!("http://engine/{path}");
-        let mut curl = Command::new("curl");
-        let curl = curl.args(["-sS", "-X", method, "--unix-socket", socket, &url]);
-        let output = curl.output().expect("curl starts");
-        assert!(output.status.success(), "{} does not answer: {output:?}", self.engine);
-        serde_json::from_slice(&output.stdout).unwrap_or_default()
-    }
-
     fn inspect(&self, image: &str) -> Value {
-        self.ask("GET", &format!("images/{image}/json"))
+        self.engine.ask("GET", &format!("images/{image}/json"))
     }
 }
 
@@ -77,7 +44,7 @@ impl Drop for Images {
     fn drop(&mut self) {
         let builds = self.names[2].replace("-go:", "-go-build:");
         for name in self.names.iter().chain([&builds]) {
-            self.ask("DELETE", &format!("images/{name}?force=true"));
+            self.engine.text("DELETE", &format!("images/{name}?force=true"));
         }
     }
 }
@@ -90,8 +57,8 @@ fn row<'a>(rows: &'a Value, runtime: &str) -> &'a Value {
 #[tokio::test]
 #[ignore = "needs container engines: scripts/test engines"]
 async fn s3_build_makes_the_images_from_the_program_alone() {
-    for (engine, socket) in engines() {
-        let images = Images::of(&engine, &socket, "build");
+    for engine in Engine::all() {
+        let images = Images::of(engine, "build");
         let bases = TARGETS.map(|name| format!("--base={name}=localhost/alyx-base/{name}"));
         let mut arguments = vec!["runtimes", "build", "--json"];
         arguments.extend(TARGETS);
@@ -122,20 +89,21 @@ fn check_image(told: &Value, name: &str, row: &Value) {
     assert_eq!(config["Labels"]["dev.alyx.runtime"], name, "{told:#}");
     assert_eq!(config["Labels"]["dev.alyx.protocol"], "1", "{told:#}");
     assert_eq!(config["Labels"]["dev.alyx.shim"], row["shim"], "{told:#}");
+    assert_eq!(config["Entrypoint"][1], "/opt/alyx/entry.sh", "{told:#}");
     let program = match name {
-        "node" => "node",
-        "python" => "python3",
-        _ => "/bin/sh",
+        "node" => json!("node"),
+        "python" => json!("python3"),
+        _ => Value::Null,
     };
-    assert_eq!(config["Entrypoint"][0], program, "{told:#}");
+    assert_eq!(config["Entrypoint"][2], program, "{told:#}");
     assert!(told["Id"].as_str().is_some_and(|id| id.ends_with(row["id"].as_str().unwrap_or("?"))));
 }
 
 #[tokio::test]
 #[ignore = "needs container engines: scripts/test engines"]
 async fn s3_a_base_image_that_is_not_there_is_named_and_the_others_are_built() {
-    for (engine, socket) in engines() {
-        let images = Images::of(&engine, &socket, "base");
+    for engine in Engine::all() {
+        let images = Images::of(engine, "base");
         let base = "localhost/alyx-it/none:1";
         let named = format!("node={base}");
         let ran = images
@@ -163,8 +131,8 @@ async fn s3_a_base_image_that_is_not_there_is_named_and_the_others_are_built() {
 #[tokio::test]
 #[ignore = "needs container engines: scripts/test engines"]
 async fn s3_list_tells_what_is_missing_and_what_does_not_say_what_it_is() {
-    for (engine, socket) in engines() {
-        let mut images = Images::of(&engine, &socket, "list");
+    for engine in Engine::all() {
+        let mut images = Images::of(engine, "list");
         let python = json!({"image": "localhost/alyx-base/python"});
         let ruby = json!({"image": "localhost/alyx-it/ruby:1", "extensions": [".rb"]});
         let runtimes = json!({"python": python, "ruby": ruby});
