@@ -103,12 +103,14 @@ impl Running {
                 // It is removed when the engine is back; nobody has to wait for that.
                 Err(why) if why.is_away() => {
                     tracing::warn!(container = %self.name, "given up: {why}");
-                    None
+                    (None, true)
                 }
-                _ => Some(self.exit_code().await),
+                // What cannot be killed had ended by itself; its connection says so earlier than
+                // the engine does.
+                killed => (Some(self.exit_code().await), killed.is_ok()),
             }
         };
-        (timeout(END, end).await.ok().flatten(), true)
+        timeout(END, end).await.unwrap_or((None, true))
     }
 
     /// Its exit code, however often the engine goes away meanwhile.

@@ -65,7 +65,7 @@ impl World {
             Who::Mine => Who::Ordinary,
             who => who,
         };
-        let config = json!({"functions": {"sandbox": sandbox}});
+        let config = json!({"functions": {"backend": "process", "sandbox": sandbox}});
         let mut project = Project::new().config(config).env("PATH", path());
         for runtime in runtimes() {
             project = project.with(runtime, "hostile");
