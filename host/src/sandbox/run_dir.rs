@@ -100,8 +100,15 @@ impl Drop for RunDir {
 /// True when the host that made the folder still runs.
 #[must_use]
 pub fn is_held(folder: &Path) -> bool {
-    let Ok(lock) = File::open(folder.join("lock")) else { return false };
-    flock(&lock, FlockOperation::NonBlockingLockShared).is_err()
+    match File::open(folder.join("lock")) {
+        Ok(lock) => flock(&lock, FlockOperation::NonBlockingLockShared).is_err(),
+        // Somebody may have removed the folder under a host that runs.
+        Err(_) => {
+            let name = folder.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+            let pid = name.rsplit_once('-').map(|(_, pid)| pid).filter(|pid| !pid.is_empty());
+            pid.is_some_and(|pid| Path::new("/proc").join(pid).exists())
+        }
+    }
 }
 
 fn private_dir(path: &Path, may_exist: bool) -> io::Result<()> {

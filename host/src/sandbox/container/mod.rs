@@ -176,6 +176,9 @@ impl Shared {
             Reach::Proxy => Some(proxy(&spec.worker, &folder).map_err(of_folder)?),
             Reach::Open | Reach::Nothing => None,
         };
+        // Only what is inside is open to others.
+        let private = std::fs::Permissions::from_mode(0o700);
+        std::fs::set_permissions(&containers.folders, private).map_err(of_folder)?;
         if let Some(socket) = &spec.socket {
             open_to_container(socket, 0o711, 0o666).map_err(of_folder)?;
         }
