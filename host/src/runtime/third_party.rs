@@ -66,6 +66,7 @@ mod tests {
     fn find_in(folder: &Path, words: &[&str]) -> Result<Found, Unavailable> {
         let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
         let source = Source {
+            image: None,
             name: "perl",
             command: Some(&words),
             folder,
