@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 pub(crate) fn backend() -> &'static str {
     static BACKEND: OnceLock<String> = OnceLock::new();
     BACKEND.get_or_init(|| {
-        let asked = std::env::var("ALYX_TEST_BACKEND").unwrap_or_else(|_| "process".into());
+        let asked = told("ALYX_TEST_BACKEND").unwrap_or_else(|| "process".into());
         let known = ["process", "docker", "podman"].contains(&asked.as_str());
         assert!(known, "ALYX_TEST_BACKEND is '{asked}'; expected process, docker or podman");
         asked
@@ -18,4 +18,9 @@ pub(crate) fn backend() -> &'static str {
 /// True when workers are containers.
 pub(crate) fn in_containers() -> bool {
     backend() != "process"
+}
+
+/// What the run of the tests was told by a variable.
+pub(crate) fn told(variable: &str) -> Option<String> {
+    std::env::var_os(variable).and_then(|value| value.into_string().ok())
 }

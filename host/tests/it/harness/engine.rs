@@ -4,6 +4,7 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
+use super::backend::told;
 use super::host::Host;
 use super::project::Project;
 
@@ -17,7 +18,7 @@ pub(crate) struct Engine {
 impl Engine {
     /// The engines that are asked for by `ALYX_TEST_ENGINES`; none fails.
     pub(crate) fn all() -> Vec<Self> {
-        let asked = std::env::var("ALYX_TEST_ENGINES").unwrap_or_default();
+        let asked = told("ALYX_TEST_ENGINES").unwrap_or_default();
         let all: Vec<_> = asked.split_whitespace().map(Self::of).collect();
         assert!(!all.is_empty(), "ALYX_TEST_ENGINES names no engine; scripts/test engines sets it");
         all
@@ -25,8 +26,7 @@ impl Engine {
 
     fn of(name: &str) -> Self {
         let variable = Self::variable_of(name);
-        let socket = std::env::var(variable);
-        let socket = socket.unwrap_or_else(|_| panic!("{variable} says where {name} is"));
+        let socket = told(variable).unwrap_or_else(|| panic!("{variable} says where {name} is"));
         Engine { name: name.to_owned(), socket }
     }
 
