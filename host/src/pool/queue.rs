@@ -16,8 +16,8 @@ use crate::pool::state::{Actions, State};
 /// Calls of one function that may wait for a worker, however fast they are.
 pub const QUEUE: usize = 4096;
 /// A call is turned away when it would wait longer than this part of what it may wait: until its
-/// turn, workers may be replaced or become slower.
-const HOPE: f64 = 0.75;
+/// turn, workers may be replaced, or become half as fast on a busy machine.
+const HOPE: f64 = 0.5;
 
 impl<W: Clone, F: Clone, T> State<W, F, T> {
     /// A worker with room for one more call of this function, if there is one.

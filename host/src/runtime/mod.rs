@@ -244,3 +244,14 @@ fn join_path(dirs: &[PathBuf]) -> String {
     let joined = std::env::join_paths(dirs).unwrap_or_default();
     joined.to_string_lossy().into_owned()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn newer_versions_of_node_get_room_for_what_they_map() {
+        let of = |version| node_reserved(version) >> 20;
+        assert_eq!([of("20.20.2"), of("22.23.3"), of("23.0.0"), of("24.21.0")], [0, 0, 512, 512]);
+    }
+}
