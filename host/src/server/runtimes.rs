@@ -10,7 +10,7 @@ use alyx_protocol::Limits;
 use futures_util::future::join_all;
 
 use crate::config::Config;
-use crate::config::model::{PoolConfig, SandboxMode};
+use crate::config::model::{Backend, PoolConfig, SandboxMode};
 use crate::db::Store;
 use crate::deps::Deps;
 use crate::metrics::Metrics;
@@ -58,6 +58,10 @@ pub(crate) async fn pool(
     let (cache, shims) = unpack(config)?;
     let places = Places { shims: &shims, cache: &cache, backends: parts.backends };
     let mut launchers = Launchers::new(config, parts);
+    if config.functions.backend == Backend::Process {
+        // What cannot be enforced is said at the start, whether there are functions yet or not.
+        launchers.processes().await?;
+    }
     let mut pool = Pool::default();
     for (name, found) in find_all(config, registry, &places, mode).await {
         let is_used = is_used(registry, name);
