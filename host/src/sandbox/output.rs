@@ -27,12 +27,14 @@ pub struct Line {
 }
 
 /// What runtimes print when they end for want of memory: how such a line begins, and what is in
-/// the rest of it. Go has a dozen of them, one for each place where its runtime needs memory.
-const MEMORY_WORDS: [(&str, &str); 4] = [
+/// the rest of it. Go has a dozen of them, one for each place where its runtime needs memory, and
+/// one place where it uses what it was refused: there it ends by a fault of its own.
+const MEMORY_WORDS: [(&str, &str); 5] = [
     ("fatal error: ", "out of memory"),
     ("fatal error: ", "cannot allocate memory"),
     ("FATAL ERROR: ", "out of memory"),
     ("# Fatal", "out of memory"),
+    ("runtime.(*spanQueue)", ".tryDrain("),
 ];
 
 /// Reads `input` to its end and sends each line; notes one that says that memory ran out.
@@ -120,6 +122,7 @@ mod tests {
             "FATAL ERROR: Reached heap limit Allocation failed - JavaScript heap out of memory",
             "FATAL ERROR: Committing semi space failed. Allocation failed - JavaScript heap out of memory",
             "# Fatal process out of memory: Zone",
+            "runtime.(*spanQueue).tryDrain(0x15f700000400?, 0x436d25?, 0x5845a8?)",
         ] {
             assert!(tells_of_memory(line.as_bytes()), "{line}");
         }

@@ -125,12 +125,13 @@ async fn c5_4_an_install_that_is_killed_leaves_nothing_running_and_the_next_one_
 #[tokio::test]
 async fn c5_4_ctrl_c_ends_an_install_with_all_that_it_has_started() {
     use std::os::unix::process::CommandExt;
-    let project = gated().await;
+    // What runs the tests may have been told to ignore it.
+    let project = gated().await.through(&["env", "--default-signal=INT"]);
     let mut child = project.command(&["deps", "install"]).process_group(0).spawn().expect("starts");
     at_the_gate(&project, 1).await;
     // A terminal tells all processes of its foreground.
     kill_process_group(Pid::from_child(&child), Signal::INT).expect("it runs");
-    child.wait().expect("it is our child");
+    eventually("it ends", PATIENCE, async || child.try_wait().expect("it is our child")).await;
     let left = "what it has started ends with it";
     eventually(left, Duration::from_secs(2), async || {
         of_project(&project).is_empty().then_some(())
