@@ -4,6 +4,7 @@
 //! A host is known to be dead only by one that sees the same folders.
 
 use std::collections::HashMap;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use crate::sandbox::run_dir::{self, RunDir};
@@ -40,7 +41,7 @@ pub(crate) enum Owner {
 
 impl Identity {
     pub(crate) fn of(run_dir: &RunDir) -> Self {
-        let machine = rustix::system::uname().nodename().to_string_lossy().into_owned();
+        let machine = machine(run_dir.path());
         let mut nonce = [0; 4];
         // Without randomness the machine's name and the process tell hosts apart.
         let _rarely_needed = getrandom::fill(&mut nonce);
@@ -76,12 +77,21 @@ impl Identity {
         }
         match label(FOLDER) {
             Some(folder) if label(MACHINE) == Some(&self.machine) => {
-                let lives = run_dir::is_held(Path::new(folder));
+                // In a container each start has the number of the one before, and so its folder.
+                let lives = Path::new(folder) != self.folder && run_dir::is_held(folder.as_ref());
                 if lives { Owner::Somebody } else { Owner::Dead }
             }
             _ => Owner::Unknown,
         }
     }
+}
+
+/// What hosts share that see the same folders: the name of the machine, which containers may have in
+/// common, and the folder that holds those of all hosts.
+fn machine(folder: &Path) -> String {
+    let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    let all = folder.parent().and_then(|all| std::fs::metadata(all).ok());
+    all.map_or_else(|| name.clone(), |all| format!("{name}-{}-{}", all.dev(), all.ino()))
 }
 
 #[cfg(test)]
@@ -101,7 +111,10 @@ mod tests {
             labels.insert(name.to_owned(), value.to_owned());
             ours.owner(&labels)
         };
-        assert_eq!(changed(RUNTIME, "python"), Owner::Somebody, "its lock is held");
+        assert_eq!(changed(RUNTIME, "python"), Owner::Dead, "its folder is ours now");
+        let other = RunDir::create(base.path(), "bb").unwrap();
+        let held = other.path().to_string_lossy();
+        assert_eq!(changed(FOLDER, &held), Owner::Somebody, "its lock is held");
         assert_eq!(changed(FOLDER, "/nowhere"), Owner::Dead);
         assert_eq!(changed(MACHINE, "elsewhere"), Owner::Unknown);
         assert_eq!(changed(PROJECT, "bb"), Owner::Somebody);
