@@ -8,13 +8,15 @@ use File::Basename 'dirname';
 use lib dirname(__FILE__) . '/lib';
 
 use Alyx::Connection;
+use Alyx::Echo;
 use Alyx::Output;
 use Alyx::Peer;
 use Alyx::Worker;
 
-# Functions and child processes see neither of them.
+# Functions and child processes see none of them.
 my $address = delete $ENV{ALYX_ADDR} // '';
 my $token   = delete $ENV{ALYX_TOKEN} // '';
+Alyx::Echo->on if delete $ENV{ALYX_ECHO};
 
 my $connection = Alyx::Connection->open($address);
 if (!ref $connection) {

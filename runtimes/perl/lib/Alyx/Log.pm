@@ -6,6 +6,7 @@ use v5.36;
 
 use Time::HiRes ();
 
+use Alyx::Echo ();
 use Alyx::Error ();
 use Alyx::Json qw(encode type_of);
 
@@ -76,6 +77,7 @@ sub _entry ($self, $entry, $message, $fields = undef) {
         $self->{dropped}++;
         return;
     }
+    Alyx::Echo->line(\%entry);
     my $json = encode(\%entry, 'fields', \&_marker);
     my $inv = defined $self->{id} ? qq("inv":$self->{id},) : '';
     $self->{peer}->notify(log => qq({$inv"entries":[$json]}));
