@@ -1,5 +1,7 @@
 //! A container engine as anybody sees it: asked through its socket, past the host under test.
 
+use std::ffi::OsStr;
+use std::path::Path;
 use std::process::Command;
 
 use serde_json::{Value, json};
@@ -8,11 +10,16 @@ use super::backend::told;
 use super::host::Host;
 use super::project::Project;
 
-/// An engine that the tests were told of.
+/// An engine, by its socket.
 #[derive(Debug)]
 pub(crate) struct Engine {
     pub(crate) name: String,
-    socket: String,
+    pub(super) socket: String,
+}
+
+/// What a container is called.
+pub(crate) fn name_of(container: &Value) -> &str {
+    container["Names"][0].as_str().expect("a name").trim_start_matches('/')
 }
 
 impl Engine {
@@ -43,11 +50,35 @@ impl Engine {
 
     /// A question to the engine, and its answer as it is.
     pub(crate) fn text(&self, method: &str, path: &str) -> String {
+        self.curl(path, &["--max-time".as_ref(), "20".as_ref(), "-X".as_ref(), method.as_ref()])
+    }
+
+    /// Sends an archive.
+    pub(crate) fn send(&self, path: &str, archive: &Path) -> String {
+        let kind = "Content-Type: application/x-tar";
+        self.curl(
+            path,
+            &["-X", "POST", "-H", kind, "-T"]
+                .map(OsStr::new)
+                .into_iter()
+                .chain([archive.as_os_str()])
+                .collect::<Vec<_>>(),
+        )
+    }
+
+    /// Writes an image to an archive.
+    pub(crate) fn save(&self, image: &str, archive: &Path) {
+        self.curl(
+            &format!("images/{image}/get"),
+            &["-f".as_ref(), "-o".as_ref(), archive.as_os_str()],
+        );
+    }
+
+    fn curl(&self, path: &str, arguments: &[&OsStr]) -> String {
         let socket = self.socket.trim_start_matches("unix://");
-        let url = format!("http://engine/{path}");
         let mut curl = Command::new("curl");
-        let curl = curl.args(["-sSg", "--max-time", "20", "-X", method, "--unix-socket", socket]);
-        let output = curl.arg(&url).output().expect("curl starts");
+        let curl = curl.args(["-sSg", "--unix-socket", socket]).args(arguments);
+        let output = curl.arg(format!("http://engine/{path}")).output().expect("curl starts");
         assert!(output.status.success(), "{} does not answer: {output:?}", self.name);
         String::from_utf8_lossy(&output.stdout).into_owned()
     }
@@ -73,6 +104,16 @@ impl Engine {
     pub(crate) fn running(&self, host: &Host) -> Vec<Value> {
         let runs = |container: &Value| container["State"] == "running";
         self.containers(host).into_iter().filter(runs).collect()
+    }
+
+    /// Has a container do something: `kill`, `pause`, or be gone.
+    pub(crate) fn order(&self, container: &Value, order: &str) {
+        let id = container["Id"].as_str().expect("an id");
+        let said = match order {
+            "remove" => self.text("DELETE", &format!("containers/{id}?force=true")),
+            order => self.text("POST", &format!("containers/{id}/{order}")),
+        };
+        assert!(!said.contains("message"), "{}: {order}: {said}", self.name);
     }
 
     pub(crate) fn inspect(&self, id: &Value) -> Value {

@@ -7,6 +7,7 @@ pub(crate) mod backend;
 pub(crate) mod runtimes;
 pub(crate) mod project;
 pub(crate) mod engine;
+pub(crate) mod own_engine;
 pub(crate) mod host;
 pub(crate) mod log;
 pub(crate) mod processes;
