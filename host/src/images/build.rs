@@ -4,22 +4,17 @@
 //! differs from engine to engine. Knows nothing of how progress is shown.
 
 use std::collections::HashMap;
-use std::pin::pin;
 use std::time::Duration;
 
-use bollard::models::{BuildInfo, CreateImageInfo};
-use bollard::query_parameters::{BuildImageOptionsBuilder, CreateImageOptionsBuilder};
-use futures_util::{Stream, StreamExt};
-use tokio::time::timeout;
+use bollard::models::BuildInfo;
+use bollard::query_parameters::BuildImageOptionsBuilder;
 
 use crate::engine::Engine;
 use crate::engine::error::EngineError;
 use crate::images::Target;
 use crate::images::error::ImageError;
 use crate::images::listed::{Image, SHIM_LABEL, look};
-
-/// Longest silence of an engine that builds or fetches.
-const SILENCE: Duration = Duration::from_secs(300);
+use crate::images::pull::{each, pull};
 
 /// What to build.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,30 +43,12 @@ pub async fn build(
     progress: &dyn Progress,
 ) -> Result<Image, ImageError> {
     if look(engine, &order.base).await?.is_none() {
-        let fetched = fetch(engine, order, progress).await;
+        let fetched = pull(engine, &order.base, |news| progress.says(order, news)).await;
         fetched.map_err(|why| unavailable(order, why))?;
     }
     make(engine, order, progress).await?;
     let image = look(engine, &order.image).await?;
     image.ok_or_else(|| ImageError::Lost { image: order.image.clone() })
-}
-
-async fn fetch(engine: &Engine, order: &Order, progress: &dyn Progress) -> Result<(), EngineError> {
-    let doing = format!("pull '{}'", order.base);
-    // Without a tag an engine pulls all there are.
-    let last = order.base.rsplit('/').next().unwrap_or_default();
-    let tag = if last.contains([':', '@']) { "" } else { "latest" };
-    let options = CreateImageOptionsBuilder::new().from_image(&order.base).tag(tag).build();
-    let news = engine.client().create_image(Some(options), None, None);
-    each(engine, &doing, news, |news: CreateImageInfo| {
-        let parts = news.progress_detail.and_then(|detail| Some((detail.current?, detail.total?)));
-        let far = parts.map(|(now, all)| format!(" {} of {} MB", now >> 20, all >> 20));
-        if let Some(status) = news.status {
-            progress.says(order, &(status + &far.unwrap_or_default()));
-        }
-        news.error_detail.and_then(|error| error.message)
-    })
-    .await
 }
 
 async fn make(engine: &Engine, order: &Order, progress: &dyn Progress) -> Result<(), ImageError> {
@@ -100,33 +77,6 @@ async fn make(engine: &Engine, order: &Order, progress: &dyn Progress) -> Result
         EngineError::Refused { message, .. } => broken(message),
         other => other.into(),
     })
-}
-
-/// Reads all news of an engine, which end well, end with a fault, or say one.
-async fn each<T>(
-    engine: &Engine,
-    doing: &str,
-    news: impl Stream<Item = Result<T, bollard::errors::Error>>,
-    mut fault_in: impl FnMut(T) -> Option<String>,
-) -> Result<(), EngineError> {
-    let mut news = pin!(news);
-    loop {
-        let (kind, doing) = (engine.kind(), doing.to_owned());
-        let next = timeout(SILENCE, news.next()).await;
-        match next.map_err(|_| EngineError::Slow {
-            kind,
-            doing: doing.clone(),
-            patience: SILENCE,
-        })? {
-            None => return Ok(()),
-            Some(Err(error)) => return Err(engine.fault(&doing, &error)),
-            Some(Ok(item)) => {
-                if let Some(message) = fault_in(item) {
-                    return Err(EngineError::Refused { kind, doing, status: 500, message });
-                }
-            }
-        }
-    }
 }
 
 fn unavailable(order: &Order, error: EngineError) -> ImageError {

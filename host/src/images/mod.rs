@@ -1,11 +1,12 @@
-//! The images that workers of the three runtimes run in: what they are made of, how an engine
-//! builds them, and whether those that it has fit this program.
+//! The images that workers run in: whether an engine has them and they fit this program, how it
+//! fetches them, and how it builds those of the three runtimes.
 //!
 //! Knows images; knows nothing of workers that run in them, nor of how progress is shown.
 
 pub mod build;
 pub mod error;
 pub mod listed;
+pub mod pull;
 pub mod source;
 mod tar;
 

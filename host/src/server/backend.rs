@@ -12,6 +12,7 @@ use crate::config::Config;
 use crate::config::model::{Backend, Network, RuntimeConfig};
 use crate::engine::places::Places;
 use crate::engine::{Engine, Kind};
+use crate::images::listed::look;
 use crate::runtime::Unavailable;
 use crate::sandbox::container::Containers;
 use crate::sandbox::container::image::Image;
@@ -106,12 +107,13 @@ async fn found(name: &str, runtime: &RuntimeConfig, engine: &Engine, mode: Mode)
     let Some(image) = runtime.image.as_ref().filter(|_| runtime.command.is_none()) else {
         return Place::Process;
     };
-    let wanted = Image::new(image);
     let outcome = match mode {
-        Mode::Serve | Mode::Dev => wanted.provide(engine).await.map_err(|why| why.to_string()),
-        Mode::Once | Mode::Look => match wanted.is_there(engine).await {
-            Ok(true) => Ok(()),
-            Ok(false) => Err(format!("there is no image '{image}'")),
+        Mode::Serve | Mode::Dev => {
+            Image::new(image).provide(engine).await.map_err(|why| why.to_string())
+        }
+        Mode::Once | Mode::Look => match look(engine, image).await {
+            Ok(Some(_)) => Ok(()),
+            Ok(None) => Err(format!("there is no image '{image}'")),
             Err(why) => Err(why.to_string()),
         },
     };

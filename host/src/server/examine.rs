@@ -14,7 +14,8 @@ use crate::sandbox::levels::Confinement;
 use crate::sandbox::profile::{Level, Reach};
 use crate::sandbox::run_dir::RunDir;
 use crate::server::backend::{self, Backends};
-use crate::server::runtimes::{self, Found};
+use crate::server::found::{self, Found};
+use crate::server::launchers;
 use crate::server::{Mode, ServerError, instance, temporary};
 
 /// Open files that a host with many calls under way needs.
@@ -69,9 +70,9 @@ pub async fn examine(config: &Config) -> Vec<Finding> {
             return findings;
         }
     };
-    let used = runtimes::used(config, &registry, Mode::Look);
+    let used = found::used(config, &registry, Mode::Look);
     let backends = Backends::choose(config, &used, &run_dir, Mode::Look).await;
-    let found = runtimes::all(config, &registry, &backends).await;
+    let found = found::all(config, &registry, &backends, Mode::Dev).await;
     match &found {
         Ok(found) => findings.extend(found.iter().map(|found| runtime(found, config))),
         Err(error) => findings.push(Finding::broken("shims", error.to_string())),
@@ -141,7 +142,7 @@ async fn engine(config: &Config) -> Finding {
 
 async fn confinement(config: &Config, readable: &[PathBuf], run_dir: &RunDir) -> Vec<Finding> {
     let what = "confinement";
-    let (wanted, network) = runtimes::wanted(config);
+    let (wanted, network) = launchers::wanted(config);
     let chosen = match Confinement::choose(wanted, network, run_dir).await {
         Ok(chosen) => chosen,
         Err(error) => return vec![Finding::broken(what, error.to_string())],

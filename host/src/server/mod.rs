@@ -3,6 +3,8 @@
 //! The only module that knows all others; none of them knows it.
 
 pub mod runtimes;
+pub mod launchers;
+pub mod found;
 pub mod backend;
 pub mod auth;
 pub mod examine;
@@ -113,10 +115,10 @@ impl Host {
             deps.make_folder();
         }
         deps.adopt(&registry).await;
-        let used = runtimes::used(config, &registry, mode);
+        let used = found::used(config, &registry, mode);
         let backends = Backends::choose(config, &used, &run_dir, mode).await;
         let parts =
-            runtimes::Parts { run_dir: &run_dir, store: &store, deps: &deps, backends: &backends };
+            launchers::Parts { run_dir: &run_dir, store: &store, deps: &deps, backends: &backends };
         let pool = runtimes::pool(config, &registry, &parts, &metrics, mode).await?;
         let invoker = Arc::new(Invoker::new(registry, source, pool, metrics.clone()));
         let containers = backends.containers;

@@ -1,20 +1,17 @@
-//! The image of a runtime's workers: whether it is there, and how it is brought here.
+//! The image of a runtime's workers: brought here when it is wanted and not there, and not too
+//! often.
 
 use std::time::{Duration, Instant};
 
-use bollard::query_parameters::CreateImageOptionsBuilder;
-use futures_util::StreamExt;
 use parking_lot::Mutex;
 
 use crate::engine::Engine;
-use crate::engine::error::EngineError;
+use crate::images::listed::look;
+use crate::images::pull::pull;
 use crate::sandbox::LaunchError;
 
-/// Longest wait for a look.
-const LOOK: Duration = Duration::from_secs(20);
-/// Longest pull, and the longest time without a word of it.
+/// Longest pull.
 const PULL: Duration = Duration::from_secs(900);
-const SILENCE: Duration = Duration::from_secs(60);
 /// An image that could not be brought is asked for again after so long.
 const AGAIN: Duration = Duration::from_secs(60);
 
@@ -36,27 +33,16 @@ impl Image {
         &self.name
     }
 
-    /// # Errors
-    /// [`EngineError`] when the engine does not say.
-    pub async fn is_there(&self, engine: &Engine) -> Result<bool, EngineError> {
-        let looked = engine.client().inspect_image(&self.name);
-        match engine.ask(&format!("look for the image '{}'", self.name), LOOK, looked).await {
-            Ok(_) => Ok(true),
-            Err(error) if error.is_missing() => Ok(false),
-            Err(error) => Err(error),
-        }
-    }
-
     /// Pulls the image unless it is there.
     ///
     /// # Errors
     /// [`LaunchError`] with the image's name, when it is not there afterwards.
     pub async fn provide(&self, engine: &Engine) -> Result<(), LaunchError> {
-        if self.is_there(engine).await? {
+        if look(engine, &self.name).await?.is_some() {
             return Ok(());
         }
         tracing::info!("pulling the image '{}'", self.name);
-        match tokio::time::timeout(PULL, self.pull(engine)).await {
+        match tokio::time::timeout(PULL, pull(engine, &self.name, |_| {})).await {
             Ok(Ok(())) => {
                 tracing::info!("the image '{}' is here", self.name);
                 *self.refused.lock() = None;
@@ -86,39 +72,5 @@ impl Image {
         let refused = self.refused.lock();
         let why = refused.as_ref().map(|(_, why)| format!("; it cannot be pulled: {why}"));
         LaunchError::Missing { why: public.clone() + &why.unwrap_or_default(), public }
-    }
-
-    async fn pull(&self, engine: &Engine) -> Result<(), EngineError> {
-        let doing = format!("pull the image '{}'", self.name);
-        let options = CreateImageOptionsBuilder::new().from_image(&self.with_tag()).build();
-        let mut steps = engine.client().create_image(Some(options), None, None);
-        while let Some(step) =
-            engine.ask(&doing, SILENCE, async { steps.next().await.transpose() }).await?
-        {
-            if let Some(problem) = step.error_detail.and_then(|detail| detail.message) {
-                let problem = bollard::errors::Error::DockerStreamError { error: problem };
-                return Err(engine.fault(&doing, &problem));
-            }
-        }
-        Ok(())
-    }
-
-    /// Without a tag, all of a name's images would be pulled.
-    fn with_tag(&self) -> String {
-        let last = self.name.rsplit('/').next().unwrap_or_default();
-        if last.contains([':', '@']) { self.name.clone() } else { format!("{}:latest", self.name) }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn one_image_is_pulled_and_not_all_of_its_name() {
-        let tagged = |name: &str| Image::new(name).with_tag();
-        assert_eq!(tagged("localhost:5000/a"), "localhost:5000/a:latest");
-        assert_eq!(tagged("a/b:1"), "a/b:1");
-        assert_eq!(tagged("a@sha256:00"), "a@sha256:00");
     }
 }
