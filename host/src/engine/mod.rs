@@ -5,6 +5,7 @@
 //! workers, images and functions.
 
 pub mod error;
+pub mod list;
 pub mod places;
 
 use std::fmt;

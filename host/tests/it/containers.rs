@@ -103,6 +103,8 @@ async fn n5_inspect_shows_no_secret_and_the_token_is_spent() {
 async fn s1_the_engines_log_shows_what_functions_print_and_log() {
     for engine in Engine::all() {
         let host = small(&engine, json!({})).await;
+        // Then the first worker has the first call.
+        host.ready().await;
         host.call("hello", json!({"name": "the guide"})).await.value();
         let name = "alyx-node-pool-1";
         let mine = engine.running(&host);

@@ -1,13 +1,10 @@
 //! Removes containers that nobody looks after any more.
 
-use std::collections::HashMap;
 use std::time::{Duration, SystemTime};
-
-use bollard::models::{ContainerSummary, ContainerSummaryStateEnum};
-use bollard::query_parameters::ListContainersOptionsBuilder;
 
 use crate::engine::Engine;
 use crate::engine::error::EngineError;
+use crate::engine::list::Listed;
 use crate::sandbox::container::hosts::{INSTANCE, Identity, Owner};
 use crate::sandbox::container::removal::remove;
 
@@ -18,13 +15,10 @@ const FORGOTTEN: Duration = Duration::from_secs(120);
 
 /// Removes what hosts of this project have left that are dead, and nothing else.
 pub(crate) async fn remove_of_dead(engine: &Engine, host: &Identity) {
-    let is_left = |container: &ContainerSummary| {
-        let labels = container.labels.clone().unwrap_or_default();
-        match host.owner(&labels) {
-            Owner::Dead => true,
-            Owner::Unknown => is_forgotten(container),
-            Owner::Ours | Owner::Somebody => false,
-        }
+    let is_left = |container: &Listed| match host.owner(&container.labels()) {
+        Owner::Dead => true,
+        Owner::Unknown => is_forgotten(container),
+        Owner::Ours | Owner::Somebody => false,
     };
     match remove_all(engine, INSTANCE, is_left).await {
         Ok(0) => {}
@@ -44,13 +38,10 @@ pub(crate) async fn remove_own(engine: &Engine, host: &Identity) {
 async fn remove_all(
     engine: &Engine,
     label: &str,
-    is_left: impl Fn(&ContainerSummary) -> bool,
+    is_left: impl Fn(&Listed) -> bool,
 ) -> Result<usize, EngineError> {
-    let filters = HashMap::from([("label", vec![label])]);
-    let options = ListContainersOptionsBuilder::new().all(true).filters(&filters).build();
-    let listed = engine.client().list_containers(Some(options));
-    let listed = engine.ask("list its containers", LIST, listed).await?;
-    let left = listed.into_iter().filter(is_left).filter_map(|container| container.id);
+    let listed = engine.containers(label, LIST).await?;
+    let left = listed.into_iter().filter(is_left).map(|container| container.id);
     let removals = left.map(|id| async move { remove(engine, &id).await });
     let outcomes = futures_util::future::join_all(removals).await;
     let removed = outcomes.iter().filter(|outcome| outcome.is_ok()).count();
@@ -58,9 +49,8 @@ async fn remove_all(
 }
 
 /// Made long ago, and not running: whoever it belonged to has left it.
-fn is_forgotten(container: &ContainerSummary) -> bool {
+fn is_forgotten(container: &Listed) -> bool {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    let made = container.created.and_then(|made| u64::try_from(made).ok()).unwrap_or_default();
-    let age = now.saturating_sub(Duration::from_secs(made));
-    container.state != Some(ContainerSummaryStateEnum::RUNNING) && age > FORGOTTEN
+    let age = now.saturating_sub(Duration::from_secs(container.created));
+    container.state != "running" && age > FORGOTTEN
 }

@@ -32,7 +32,11 @@ async fn busy(engine: &Engine, timeout: &str) -> (Host, Sent, Value) {
 
 /// The next call is served by another container, and nothing is left of the first.
 async fn check_recovered(engine: &Engine, host: &Host, first: &Value) {
-    assert_eq!(host.call("wait", json!({"ms": 1})).await.value(), "waited", "{}", engine.name);
+    // A call may be shorter than the start of a container.
+    eventually("calls work again", PATIENCE, async || {
+        (host.call("wait", json!({"ms": 1})).await.status == 200).then_some(())
+    })
+    .await;
     eventually("one container, another one", PATIENCE, async || {
         let all = engine.containers(host);
         (all.len() == 1 && all[0]["Id"] != first["Id"]).then_some(())
@@ -103,7 +107,7 @@ async fn w7_folders_of_sockets_that_somebody_removes_are_made_again() {
             host.call("hello", json!({})).await.value();
             // New ones are made.
             let first = engine.running(&host);
-            first.iter().for_each(|container| engine.order(container, "kill"));
+            first.iter().for_each(|container| engine.order(container, "remove"));
             eventually("others", PATIENCE, async || {
                 let running = engine.running(&host);
                 let is_new = running.iter().all(|c| first.iter().all(|f| f["Id"] != c["Id"]));

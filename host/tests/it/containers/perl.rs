@@ -26,7 +26,6 @@ const WRONGS: &str = "sub handler ($ctx) {
     $ctx->sleep(30) if $do eq 'sleep';
 }
 ";
-const NOTES: &str = "collections:\n  notes:\n    fields:\n      text: {type: string}\n";
 
 /// The image made of `runtimes/perl/Dockerfile`, until it is dropped.
 struct Image<'a>(&'a Engine, String);
@@ -54,7 +53,9 @@ impl<'a> Image<'a> {
         let pool = json!({"min_warm": 1, "max_instances": 3, "memory_limit": "64mb"});
         let functions = json!({"runtimes": {"perl": perl}, "pool": pool});
         let project = self.0.project().config(json!({"functions": functions}));
-        let project = project.file("functions/hello.pl", HELLO).file("schema.yaml", NOTES);
+        let notes = json!({"notes": {"fields": {"text": {"type": "string"}}}});
+        let project = project.config(json!({"collections": notes}));
+        let project = project.file("functions/hello.pl", HELLO);
         let project = project.file("functions/wrongs.pl", WRONGS);
         project.file("functions/wrongs.yaml", "timeout: 20s\n").serve().await
     }
@@ -72,6 +73,7 @@ async fn s2_a_runtime_given_by_its_image_serves_calls_logs_and_pools() {
     for engine in Engine::all() {
         let image = Image::build(&engine);
         let mut host = image.host().await;
+        host.ready().await;
         let blank = until_running(&engine, &host, 1).await.remove(0);
         assert!(name_of(&blank).starts_with("alyx-perl-pool-1"), "{blank:#}");
         assert_eq!(blank["Image"], json!(image.1));
