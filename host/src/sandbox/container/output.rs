@@ -5,11 +5,13 @@
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bollard::container::LogOutput;
+use bollard::errors::Error as ClientError;
 use bollard::query_parameters::LogsOptionsBuilder;
 use futures_util::StreamExt;
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncWriteExt, DuplexStream};
 use tokio::sync::mpsc;
 
 use crate::engine::Engine;
@@ -17,16 +19,16 @@ use crate::sandbox::output::{Line, Stream, lines};
 
 /// Bytes that may wait to be cut into lines.
 const BUFFER: usize = 64 * 1024;
+/// Between attempts at an engine that is away.
+const AWAY: Duration = Duration::from_millis(500);
 
-/// Reads until the container has ended. `memory_words` is set when it says that memory ran out.
+/// Reads until the container has ended, or the task is aborted while its engine is away. `memory_words` is set when it says that memory ran out.
 pub(crate) async fn follow(
     engine: Engine,
     id: String,
     to: mpsc::Sender<Line>,
     memory_words: Arc<AtomicBool>,
 ) {
-    let options = LogsOptionsBuilder::new().follow(true).stdout(true).stderr(true).build();
-    let mut pieces = engine.client().logs(&id, Some(options));
     let (mut stdout, out) = tokio::io::duplex(BUFFER);
     let (mut stderr, err) = tokio::io::duplex(BUFFER);
     let (printed, mut told) = mpsc::channel(1);
@@ -40,8 +42,32 @@ pub(crate) async fn follow(
         }
     });
     let err = tokio::spawn(lines(Stream::Stderr, err, err_to, memory_words));
-    while let Some(Ok(piece)) = pieces.next().await {
-        let written = match &piece {
+    // The container may outlive an engine that is stopped or killed, and the next one knows it.
+    let mut since = 0;
+    while let Err(error) = copy(&engine, &id, since, &mut stdout, &mut stderr).await {
+        if engine.fault("read a log", &error).is_missing() {
+            break;
+        }
+        since = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_secs());
+        tokio::time::sleep(AWAY).await;
+    }
+    drop((stdout, stderr));
+    let _all_read = tokio::join!(out, err, told);
+}
+
+/// Copies what it prints from a second on, until it has ended or nobody reads any more.
+async fn copy(
+    engine: &Engine,
+    id: &str,
+    since: u64,
+    stdout: &mut DuplexStream,
+    stderr: &mut DuplexStream,
+) -> Result<(), ClientError> {
+    let since = i32::try_from(since).unwrap_or_default();
+    let options = LogsOptionsBuilder::new().follow(true).stdout(true).stderr(true).since(since);
+    let mut pieces = engine.client().logs(id, Some(options.build()));
+    while let Some(piece) = pieces.next().await {
+        let written = match &piece? {
             LogOutput::StdErr { message } => stderr.write_all(message).await,
             LogOutput::StdOut { message } | LogOutput::Console { message } => {
                 stdout.write_all(message).await
@@ -52,8 +78,7 @@ pub(crate) async fn follow(
             break;
         }
     }
-    drop((stdout, stderr));
-    let _all_read = tokio::join!(out, err, told);
+    Ok(())
 }
 
 /// `2026-01-02T03:04:05.678Z INFO …`: the host has got it from the shim.
