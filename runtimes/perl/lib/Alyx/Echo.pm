@@ -18,9 +18,9 @@ sub on ($class) { $is_wanted = 1; return }
 sub line ($class, $entry) {
     return if !$is_wanted;
     my $seconds = POSIX::strftime('%Y-%m-%dT%H:%M:%S', gmtime $entry->{ts} / 1000);
-    my $line    = sprintf '%s.%03dZ %s %s', $seconds, $entry->{ts} % 1000, uc $entry->{level}, $entry->{msg};
+    utf8::encode(my $line = $entry->{msg});
+    $line = sprintf '%s.%03dZ %s %s', $seconds, $entry->{ts} % 1000, uc $entry->{level}, $line;
     $line .= ' ' . encode($entry->{fields}, 'fields', sub ($, $kind) { "[$kind]" }) if $entry->{fields};
-    utf8::encode($line);
     $line =~ s/\r//g;
     $line =~ s/\n/\\n/g;
     # Nobody may read; the host has the line.
