@@ -16,6 +16,7 @@ use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
+use crate::engine::error::EngineError;
 use crate::engine::{Engine, Kind};
 use crate::sandbox::belongings::{Folder, Number};
 use crate::sandbox::container::removal::remove_in_time;
@@ -118,7 +119,12 @@ impl Running {
         loop {
             let mut ended = std::pin::pin!(self.engine.client().wait_container(&self.id, None));
             match ended.next().await {
-                Some(Ok(ended)) => return ended.status_code,
+                Some(Ok(ended)) => {
+                    // Of a container that somebody has removed Podman says that, and 0.
+                    let told = ended.error.and_then(|error| error.message);
+                    let is_gone = ended.status_code == 0 && told.is_some();
+                    return if is_gone { KILLED } else { ended.status_code };
+                }
                 Some(Err(ClientError::DockerContainerWaitError { code, .. })) => return code,
                 Some(Err(error)) if self.engine.fault("wait", &error).is_missing() => {
                     return KILLED;
@@ -144,6 +150,10 @@ impl Running {
     async fn has_starved(&self, code: i64) -> bool {
         let looked = self.engine.client().inspect_container(&self.id, None);
         let looked = self.engine.ask("look at a container", ANSWER, looked).await;
+        // Nobody knows any more of one that somebody has removed, but that.
+        if looked.as_ref().is_err_and(EngineError::is_missing) {
+            return false;
+        }
         let state = looked.ok().and_then(|found| found.state);
         let told = state.is_some_and(|state| state.oom_killed == Some(true));
         if told || code != KILLED || self.engine.kind() != Kind::Podman {

@@ -100,7 +100,7 @@ async fn check(own: &OwnEngine, end: impl AsyncFn(&Host)) {
     };
     tokio::join!(load.run(&host), story);
     for answer in load.answers.borrow().iter().filter(|answer| answer.status != 200) {
-        check_clear(name, answer);
+        check_clear(&host, name, answer);
     }
     // No more than there should be, and nothing that has ended.
     until_running(&own.engine, &host, 1).await;
@@ -114,14 +114,15 @@ async fn check(own: &OwnEngine, end: impl AsyncFn(&Host)) {
 }
 
 /// Callers are told what is the matter, and soon.
-fn check_clear(engine: &str, answer: &Answer) {
+fn check_clear(host: &Host, engine: &str, answer: &Answer) {
     let text = answer.text();
     let is_told = match answer.status {
         // It ran in a container that the engine has ended.
         502 => text.contains("WORKER_CRASHED"),
-        503 => text.contains("no container engine answers") || text.contains("container engine"),
+        503 => text.contains("RUNTIME_UNAVAILABLE") && text.contains("container engine"),
         _ => false,
     };
-    assert!(is_told, "{engine}: {} {text}", answer.status);
+    let said = || host.log.all(|line| line.0["level"] == "ERROR");
+    assert!(is_told, "{engine}: {} {text}: {:#?}", answer.status, said());
     assert!(answer.took < SOON, "{engine}: after {:?}: {text}", answer.took);
 }
