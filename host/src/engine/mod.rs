@@ -7,6 +7,7 @@
 pub mod error;
 pub mod list;
 pub mod places;
+mod plain;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -108,7 +109,7 @@ impl Engine {
         let path = socket.to_string_lossy();
         let client = Docker::connect_with_unix(&path, UNBOUNDED, API_DEFAULT_VERSION)
             .map_err(|e| broken(e.to_string()))?;
-        let told = match timeout(HELLO, client.version()).await {
+        let (kind, version) = match timeout(HELLO, hello(socket, &client)).await {
             Ok(Ok(told)) => told,
             Ok(Err(e)) if error::is_denied(&e) => {
                 return Err(EngineError::Denied { socket: socket.to_owned() });
@@ -116,10 +117,6 @@ impl Engine {
             Ok(Err(e)) => return Err(broken(error::cause(&e))),
             Err(_) => return Err(broken(format!("no answer within {HELLO:?}"))),
         };
-        let components = told.components.unwrap_or_default();
-        let podman = components.iter().find(|part| part.name.starts_with("Podman"));
-        let kind = if podman.is_some() { Kind::Podman } else { Kind::Docker };
-        let version = podman.map(|part| part.version.clone()).or(told.version).unwrap_or_default();
         if number(&version) < kind.least() {
             return Err(EngineError::TooOld { kind, version, socket: socket.to_owned() });
         }
@@ -166,11 +163,29 @@ impl Engine {
         }
     }
 
+    pub(crate) fn broke_off(&self, doing: &str) -> EngineError {
+        let why = "no answer".into();
+        EngineError::Broken { kind: self.kind(), doing: doing.into(), why }
+    }
+
     /// What a fault of the client means.
     #[must_use]
     pub fn fault(&self, doing: &str, error: &bollard::errors::Error) -> EngineError {
         EngineError::of(self, doing, error)
     }
+}
+
+/// Who answers, and its version.
+async fn hello(socket: &Path, client: &Docker) -> Result<(Kind, String), bollard::errors::Error> {
+    if let Some(version) = plain::podman(socket).await {
+        return Ok((Kind::Podman, version));
+    }
+    let told = client.version().await?;
+    let components = told.components.unwrap_or_default();
+    let podman = components.into_iter().find(|part| part.name.starts_with("Podman"));
+    let kind = if podman.is_some() { Kind::Podman } else { Kind::Docker };
+    let version = podman.map(|part| part.version).or(told.version).unwrap_or_default();
+    Ok((kind, version))
 }
 
 impl fmt::Display for Engine {

@@ -14,6 +14,7 @@ mod network;
 mod leftovers;
 mod output;
 mod removal;
+mod waiting;
 mod running;
 
 use std::os::unix::fs::PermissionsExt;

@@ -8,7 +8,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use bollard::errors::Error as ClientError;
 use bollard::query_parameters::{KillContainerOptionsBuilder, StatsOptionsBuilder};
 use futures_util::StreamExt;
 use tokio::sync::{Notify, mpsc, watch};
@@ -20,6 +19,7 @@ use crate::engine::error::EngineError;
 use crate::engine::{Engine, Kind};
 use crate::sandbox::belongings::{Folder, Number};
 use crate::sandbox::container::removal::remove_in_time;
+use crate::sandbox::container::waiting::{KILLED, Notice, exit_code};
 use crate::sandbox::container::{kernel, output};
 use crate::sandbox::memory::Counter;
 use crate::sandbox::proxy::Proxy;
@@ -34,10 +34,6 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 const ANSWER: Duration = Duration::from_secs(5);
 /// How often its memory is asked for.
 const COUNT: Duration = Duration::from_secs(3);
-/// Between attempts at an engine that is away.
-const AWAY: Duration = Duration::from_millis(500);
-/// What an engine says of a container whose process was ended by SIGKILL.
-const KILLED: i64 = 128 + 9;
 
 /// A started container and all that goes with it when it ends.
 #[derive(Debug)]
@@ -94,7 +90,7 @@ impl Running {
     /// and whether it was our doing.
     async fn end(&self, kill: &Notify) -> (Option<i64>, bool) {
         tokio::select! {
-            code = self.exit_code() => return (Some(code), false),
+            code = exit_code(&self.engine, &self.id, Notice::Whenever) => return (Some(code), false),
             () = kill.notified() => {}
         }
         let end = async {
@@ -108,31 +104,13 @@ impl Running {
                 }
                 // What cannot be killed had ended by itself; its connection says so earlier than
                 // the engine does.
-                killed => (Some(self.exit_code().await), killed.is_ok()),
+                killed => {
+                    let code = exit_code(&self.engine, &self.id, Notice::Soon).await;
+                    (Some(code), killed.is_ok())
+                }
             }
         };
         timeout(END, end).await.unwrap_or((None, true))
-    }
-
-    /// Its exit code, however often the engine goes away meanwhile.
-    async fn exit_code(&self) -> i64 {
-        loop {
-            let mut ended = std::pin::pin!(self.engine.client().wait_container(&self.id, None));
-            match ended.next().await {
-                Some(Ok(ended)) => {
-                    // Of a container that somebody has removed Podman says that, and 0.
-                    let told = ended.error.and_then(|error| error.message);
-                    let is_gone = ended.status_code == 0 && told.is_some();
-                    return if is_gone { KILLED } else { ended.status_code };
-                }
-                Some(Err(ClientError::DockerContainerWaitError { code, .. })) => return code,
-                Some(Err(error)) if self.engine.fault("wait", &error).is_missing() => {
-                    return KILLED;
-                }
-                // The engine was stopped, and the container with it or not.
-                Some(Err(_)) | None => sleep(AWAY).await,
-            }
-        }
     }
 
     async fn exit(&self, code: Option<i64>, ours: bool, words: bool) -> Exit {
