@@ -92,14 +92,14 @@ async fn w3_an_idle_worker_leaves_a_blank_stays_and_a_busy_one_too() {
         let pool = json!({"functions": {"pool": {"min_warm": 1, "idle_timeout": "1s"}}});
         let project = engine.project().config(pool);
         let host = project.file("functions/wait.js", wait).serve().await;
-        until_running(&engine, &host, 1).await;
+        host.ready().await;
+        let first = until_running(&engine, &host, 1).await.remove(0);
         // Four times as long as an idle one may stay.
         let call = host.call("wait", json!({"ms": 4000}));
         assert_eq!(call.await.value(), "waited", "{}", engine.name);
-        until_running(&engine, &host, 2).await;
-        until_running(&engine, &host, 1).await;
-        eventually("nothing but the blank", PATIENCE, async || {
-            (engine.containers(&host).len() == 1).then_some(())
+        eventually("nothing but another blank", PATIENCE, async || {
+            let all = engine.containers(&host);
+            (all.len() == 1 && all[0]["Id"] != first["Id"]).then_some(())
         })
         .await;
     }
