@@ -93,39 +93,35 @@ impl Running {
             code = exit_code(&self.engine, &self.id, Notice::Whenever) => return (Some(code), false),
             () = kill.notified() => {}
         }
-        let end = async {
-            let options = KillContainerOptionsBuilder::new().signal("SIGKILL").build();
-            let killed = self.engine.client().kill_container(&self.id, Some(options));
-            match self.engine.ask("end a container", ANSWER, killed).await {
-                // It is removed when the engine is back; nobody has to wait for that.
-                Err(why) if why.is_away() => {
-                    tracing::warn!(container = %self.name, "given up: {why}");
-                    (None, true)
-                }
-                // What cannot be killed had ended by itself; its connection says so earlier than
-                // the engine does.
-                killed => {
-                    let code = exit_code(&self.engine, &self.id, Notice::Soon).await;
-                    (Some(code), killed.is_ok())
-                }
-            }
-        };
-        timeout(END, end).await.unwrap_or((None, true))
+        let options = KillContainerOptionsBuilder::new().signal("SIGKILL").build();
+        let killed = self.engine.client().kill_container(&self.id, Some(options));
+        let killed = self.engine.ask("end a container", END, killed).await;
+        // It is removed when the engine is back; nobody has to wait for that.
+        if let Err(why) = &killed
+            && why.is_away()
+        {
+            tracing::warn!(container = %self.name, "given up: {why}");
+            return (None, true);
+        }
+        // What cannot be killed had ended by itself; its connection says so earlier than the
+        // engine does.
+        let code = timeout(END, exit_code(&self.engine, &self.id, Notice::Soon)).await;
+        (code.ok(), killed.is_ok())
     }
 
     async fn exit(&self, code: Option<i64>, ours: bool, words: bool) -> Exit {
-        let Some(code) = code else { return Exit::Unknown };
         let starved = words || (!ours && self.has_starved(code).await);
         match code {
-            0 => Exit::Code(0),
+            Some(0) => Exit::Code(0),
             _ if starved => Exit::OutOfMemory { limit: self.memory },
-            _ => exit_of(code),
+            Some(code) => exit_of(code),
+            None => Exit::Unknown,
         }
     }
 
     /// Whether a process of it was ended for want of memory. An old Podman does not say; then the
     /// kernel does, and where it may not be asked, what we did not kill was.
-    async fn has_starved(&self, code: i64) -> bool {
+    async fn has_starved(&self, code: Option<i64>) -> bool {
         let looked = self.engine.client().inspect_container(&self.id, None);
         let looked = self.engine.ask("look at a container", ANSWER, looked).await;
         // Nobody knows any more of one that somebody has removed, but that.
@@ -134,12 +130,12 @@ impl Running {
         }
         let state = looked.ok().and_then(|found| found.state);
         let told = state.is_some_and(|state| state.oom_killed == Some(true));
-        if told || code != KILLED || self.engine.kind() != Kind::Podman {
+        if told || code.is_some_and(|code| code != KILLED) || self.engine.kind() != Kind::Podman {
             return told;
         }
         let id = self.id.clone();
         let known = tokio::task::spawn_blocking(move || kernel::starved(&id)).await;
-        known.ok().flatten().unwrap_or(true)
+        known.ok().flatten().unwrap_or(code.is_some())
     }
 }
 
