@@ -15,7 +15,7 @@ use crate::harness::{Answer, Host, PATIENCE, eventually};
 /// Who calls all the while.
 const CALLERS: usize = 4;
 /// What a caller waits at most for an answer while there is no engine.
-const SOON: Duration = Duration::from_secs(5);
+const SOON: Duration = Duration::from_secs(15);
 const IMAGE: &str = "ghcr.io/watzon/alyx-runtime-node:latest";
 
 /// Calls of some callers, and what came of them.
