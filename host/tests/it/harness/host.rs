@@ -5,7 +5,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Command, ExitStatus};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal};
 use serde_json::{Value, json};
@@ -15,7 +15,7 @@ use super::log::Log;
 use super::processes::{Process, programs_of, workers_of};
 use super::project::Project;
 use super::runtimes::Runtime;
-use super::{PATIENCE, eventually};
+use super::{GLANCE, PATIENCE, eventually};
 
 /// One host of one test.
 #[derive(Debug)]
@@ -176,15 +176,14 @@ impl Drop for Host {
 }
 
 impl Host {
-    /// Has the host stop at once, and waits for it for a while.
+    /// Has the host stop at once, and waits for it for a while. It is told again and again: two
+    /// signals at a time may count as one, and only a second one means at once.
     fn leave(&mut self) {
-        for _ in 0..2 {
+        let deadline = Instant::now() + PATIENCE;
+        while matches!(self.child.try_wait(), Ok(None)) && Instant::now() < deadline {
             let pid = Pid::from_child(&self.child);
             let _ended_already = rustix::process::kill_process(pid, Signal::TERM);
-        }
-        let deadline = std::time::Instant::now() + PATIENCE;
-        while matches!(self.child.try_wait(), Ok(None)) && std::time::Instant::now() < deadline {
-            std::thread::yield_now();
+            std::thread::sleep(GLANCE);
         }
     }
 }

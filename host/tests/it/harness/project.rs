@@ -52,12 +52,16 @@ impl Project {
         for name in ["functions", "tmp"] {
             fs::create_dir(folder.path().join(name)).expect("a fresh folder");
         }
-        let config = json!({
+        let mut config = json!({
             "logging": {"format": "json", "level": "debug"},
             "functions": {
                 "backend": backend(), "timeout": "60s", "pool": {"queue_timeout": "60s"},
             },
         });
+        if in_containers() {
+            // Starting a container takes half a second of a core, and most tests use no second one.
+            config["functions"]["pool"]["min_warm"] = json!(0);
+        }
         let engines = if in_containers() { &ENGINES[..] } else { &[] };
         let env = std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value)))
