@@ -2,6 +2,7 @@
 //! addresses through the host's proxy.
 //!
 //! The public address is on another machine: a network namespace beside the one the host is in.
+//! All of it is of processes; `containers/` has the networks of engines.
 
 use serde_json::{Value, json};
 
@@ -18,7 +19,8 @@ fn project(network: &str) -> Project {
     if !rustix::process::getuid().is_root() {
         apart.push("--map-root-user");
     }
-    let config = json!({"functions": {"network": network, "sandbox": "strict"}});
+    let config =
+        json!({"functions": {"backend": "process", "network": network, "sandbox": "strict"}});
     project
         .env("SERVED", served)
         .config(config)
@@ -103,7 +105,7 @@ async fn s2_refusals_of_the_proxy_are_logged_with_the_worker_and_the_address() {
 async fn s2_where_there_are_no_namespaces_the_network_can_be_taken_away_and_not_filtered() {
     let filter = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/without_namespaces.py");
     let restricted = |network: &str| {
-        let config = json!({"functions": {"network": network}});
+        let config = json!({"functions": {"backend": "process", "network": network}});
         Project::new().with_all("out").config(config).through(&["python3", filter])
     };
     let ran = restricted("proxy").run(&["serve", "--port", "0"]).await;
@@ -125,7 +127,7 @@ async fn s2_where_there_are_no_namespaces_the_network_can_be_taken_away_and_not_
 #[tokio::test]
 async fn s2_strict_refuses_less_than_everything() {
     let filter = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/without_namespaces.py");
-    let config = json!({"functions": {"sandbox": "strict"}});
+    let config = json!({"functions": {"backend": "process", "sandbox": "strict"}});
     let project = Project::new().with_all("out").config(config).through(&["python3", filter]);
     let ran = project.run(&["serve", "--port", "0"]).await;
     assert_eq!(ran.code, Some(2), "{ran:?}");

@@ -20,9 +20,10 @@ pub(crate) fn shim() -> String {
     path.display().to_string()
 }
 
-/// `functions.runtimes.perl` and nothing else.
+/// `functions.runtimes.perl`, in processes: a command is the host's own program. One from an image is
+/// in `containers/`.
 pub(crate) fn runtime(perl: Value) -> Value {
-    json!({"functions": {"runtimes": {"perl": perl}}})
+    json!({"functions": {"backend": "process", "runtimes": {"perl": perl}}})
 }
 
 /// A project with Perl and no function yet.

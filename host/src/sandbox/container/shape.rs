@@ -124,11 +124,14 @@ fn directory(spec: &LaunchSpec) -> String {
 /// Engines make folders that are not there, as root: what is not there is left out.
 fn mounts(spec: &LaunchSpec, ways: Ways<'_>) -> Vec<Mount> {
     let mut all: Vec<(&Path, &Path)> = Vec::new();
-    all.extend(spec.readable.iter().map(|path| (path.as_path(), path.as_path())));
+    // What is behind a link is known by either name.
+    let real: Vec<_> = spec.readable.iter().filter_map(|path| path.canonicalize().ok()).collect();
+    let seen = spec.readable.iter().chain(&real);
+    all.extend(seen.map(|path| (path.as_path(), path.as_path())));
     all.extend(spec.socket.iter().map(|path| (path.as_path(), Path::new(SOCKET_FOLDER))));
     all.extend(ways.proxy.map(|path| (path, Path::new(PROXY_FOLDER))));
-    all.sort_by_key(|(_, target)| target.components().count());
-    all.dedup();
+    all.sort_by_key(|(_, target)| (target.components().count(), *target));
+    all.dedup_by_key(|(_, target)| *target);
     all.retain(|(source, _)| source.exists());
     let below_root = all.iter().any(|(_, target)| target.starts_with(ROOT));
     let mut mounts = Vec::new();
@@ -180,6 +183,20 @@ mod tests {
         let mounts = mounts(&spec(&[folder.path(), &gone]), no_ways());
         let targets: Vec<_> = mounts.iter().map(|mount| mount.target.clone().unwrap()).collect();
         assert_eq!(targets, [folder.path().to_str().unwrap()]);
+    }
+
+    #[test]
+    fn what_is_behind_a_link_is_mounted_under_both_names() {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path().canonicalize().unwrap();
+        let (real, link) = (folder.join("real"), folder.join("link"));
+        std::fs::create_dir(&real).unwrap();
+        std::os::unix::fs::symlink(&real, &link).unwrap();
+        let mounts = mounts(&spec(&[&link]), no_ways());
+        let paths = |mount: &Mount| (mount.source.clone().unwrap(), mount.target.clone().unwrap());
+        let text = |path: &Path| path.to_str().unwrap().to_owned();
+        let expected = [(text(&real), text(&link)), (text(&real), text(&real))];
+        assert_eq!(mounts.iter().map(paths).collect::<Vec<_>>(), expected);
     }
 
     #[test]
