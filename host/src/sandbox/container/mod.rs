@@ -11,6 +11,7 @@ mod names;
 mod kernel;
 mod link;
 mod network;
+mod lifeline;
 mod leftovers;
 mod output;
 mod removal;
@@ -34,6 +35,7 @@ use crate::engine::{Engine, Kind};
 use crate::sandbox::belongings::{Folder, Number, Numbers};
 use crate::sandbox::container::hosts::Identity;
 use crate::sandbox::container::image::Image;
+use crate::sandbox::container::lifeline::Lifeline;
 use crate::sandbox::container::link::Link;
 use crate::sandbox::container::names::{in_full, short};
 use crate::sandbox::container::network::OpenNetwork;
@@ -180,8 +182,10 @@ impl Shared {
         // Only what is inside is open to others.
         let private = std::fs::Permissions::from_mode(0o700);
         std::fs::set_permissions(&containers.folders, private).map_err(of_folder)?;
+        let mut lifeline = None;
         if let Some(socket) = &spec.socket {
             open_to_container(socket, 0o711, 0o666).map_err(of_folder)?;
+            lifeline = Some(Lifeline::make(socket).map_err(of_folder)?);
         }
         let number = self.numbers.take();
         let home = containers.folders.join("root");
@@ -199,7 +203,7 @@ impl Shared {
             memory: spec.memory,
             removals: containers.removals.clone(),
             closed: containers.closed.clone(),
-            belongings: (proxy, number),
+            belongings: (proxy, number, lifeline),
         };
         self.start(running).await
     }

@@ -18,6 +18,7 @@ use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 use crate::engine::error::EngineError;
 use crate::engine::{Engine, Kind};
 use crate::sandbox::belongings::{Folder, Number};
+use crate::sandbox::container::lifeline::Lifeline;
 use crate::sandbox::container::removal::remove_in_time;
 use crate::sandbox::container::waiting::{KILLED, Notice, exit_code};
 use crate::sandbox::container::{kernel, output};
@@ -44,7 +45,7 @@ pub(crate) struct Running {
     pub(crate) memory: u64,
     pub(crate) removals: TaskTracker,
     pub(crate) closed: CancellationToken,
-    pub(crate) belongings: (Option<(Proxy, Folder)>, Number),
+    pub(crate) belongings: (Option<(Proxy, Folder)>, Number, Option<Lifeline>),
 }
 
 impl Running {
