@@ -23,6 +23,7 @@ pub mod engine;
 pub mod deps;
 pub mod runtime;
 pub mod leash;
+pub mod workshop;
 pub mod metrics;
 pub mod invocation;
 pub mod registry;

@@ -1,6 +1,6 @@
 # The image that Go functions are built in: the toolchain and the sources of the shim.
-# `alyx runtimes build go` builds it beside the image that they run in; by hand, in a clone of the
-# repository: docker build -f runtimes/go/build.Dockerfile -t IMAGE .
+# `alyx runtimes build go-build` builds it; by hand, in a clone of the repository:
+# docker build -f runtimes/go/build.Dockerfile -t IMAGE .
 #
 # BASE is any Linux with `go` (1.22 or newer) on its PATH. Programs are built without C and without
 # a network; module and build caches are mounted by who runs it.

@@ -54,6 +54,7 @@ impl World {
         let source = Source {
             name: "fake",
             image: None,
+            builder: None,
             command,
             path: &path,
             folder: shims,
@@ -69,7 +70,7 @@ impl World {
             limits: Limits::default(),
             store: Store::open(&config.database, &IndexMap::new()).expect("an empty database"),
             schemas: Arc::default(),
-            deps: Deps::new(&config, Purpose::Look),
+            deps: Deps::new(&config, Purpose::Look, Vec::new()),
             queue_timeout: Duration::from_secs(2),
         };
         let rules = Rules {

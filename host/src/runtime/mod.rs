@@ -9,9 +9,11 @@ mod third_party;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::registry::function::Function;
 use crate::runtime::go::GoToolchain;
+use crate::workshop::Workshop;
 
 /// Text is UTF-8, whatever the machine's own settings say.
 const LANGUAGE: [&str; 2] = ["LANG", "C.UTF-8"];
@@ -63,6 +65,8 @@ pub struct Source<'a> {
     pub name: &'a str,
     /// What its workers' containers are made from; none for workers that are processes.
     pub image: Option<&'a str>,
+    /// Where a compiled language is built, if not on this machine: what people call that, and it.
+    pub builder: Option<(&'a str, Arc<dyn Workshop>)>,
     /// A third party's command that starts its shim.
     pub command: Option<&'a [String]>,
     /// The folder of the configuration.
@@ -111,10 +115,9 @@ impl Runtime {
                 (python.version, Kind::Interpreted { command })
             }
             (None, "go") => {
-                let go = probe::go(source.path).await?;
-                let toolchain = GoToolchain::new(&go, &source);
+                let (version, toolchain) = go(&source).await?;
                 readable = vec![toolchain.binaries()];
-                (go.version, Kind::Go(toolchain))
+                (version, Kind::Go(toolchain))
             }
             (None, other) => {
                 let message = format!(
@@ -221,6 +224,14 @@ impl Runtime {
             Kind::Go(go) => go.build(source, &function.root, &function.revision, modules).await,
         }
     }
+}
+
+async fn go(source: &Source<'_>) -> Result<(String, GoToolchain), Unavailable> {
+    if let Some((image, builder)) = &source.builder {
+        return Ok(((*image).to_owned(), GoToolchain::in_image(builder.clone(), source)));
+    }
+    let go = probe::go(source.path).await?;
+    Ok((go.version.clone(), GoToolchain::local(&go, source)))
 }
 
 /// From version 23 on V8 maps room for all the code that it may ever make, as memory that can be

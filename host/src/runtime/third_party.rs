@@ -67,6 +67,7 @@ mod tests {
         let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
         let source = Source {
             image: None,
+            builder: None,
             name: "perl",
             command: Some(&words),
             folder,

@@ -10,15 +10,19 @@ use futures_util::future::join_all;
 
 use crate::config::Config;
 use crate::config::model::{Backend, Network, RuntimeConfig};
+use crate::deps::tools::Workshops;
 use crate::engine::places::Places;
 use crate::engine::{Engine, Kind};
 use crate::images::listed::look;
+use crate::registry::imports::Language;
 use crate::runtime::Unavailable;
 use crate::sandbox::container::Containers;
 use crate::sandbox::container::image::Image;
 use crate::sandbox::profile::Reach;
 use crate::sandbox::run_dir::RunDir;
 use crate::server::Mode;
+use crate::server::tools::{self, Tools};
+use crate::workshop::Workshop;
 
 /// What workers of one runtime run in.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,6 +38,7 @@ pub(crate) enum Place {
 pub(crate) struct Backends {
     pub(crate) containers: Option<Arc<Containers>>,
     places: HashMap<String, Place>,
+    tools: HashMap<String, Tools>,
 }
 
 impl Backends {
@@ -45,7 +50,7 @@ impl Backends {
         mode: Mode,
     ) -> Self {
         let wanted = match config.functions.backend {
-            Backend::Process => return Backends { containers: None, places: HashMap::new() },
+            Backend::Process => return Self::processes(),
             Backend::Auto => None,
             Backend::Docker => Some(Kind::Docker),
             Backend::Podman => Some(Kind::Podman),
@@ -53,24 +58,47 @@ impl Backends {
         let containers = Containers::new(wanted, places(config), reach(config), run_dir);
         let runtimes =
             used.iter().filter_map(|name| config.functions.runtimes.get_key_value(*name));
-        if wanted.is_some() {
-            let places = runtimes.map(|(name, runtime)| (name.clone(), demanded(name, runtime)));
-            let places = places.collect();
-            return Backends { containers: Some(containers), places };
-        }
-        let engine = match containers.engine().await {
-            Ok(engine) => engine,
-            Err(why) => {
-                tracing::info!("functions run as local processes: {why}");
-                return Backends { containers: None, places: HashMap::new() };
-            }
+        let places: HashMap<_, _> = if wanted.is_some() {
+            runtimes.map(|(name, runtime)| (name.clone(), demanded(name, runtime))).collect()
+        } else {
+            let engine = match containers.engine().await {
+                Ok(engine) => engine,
+                Err(why) => {
+                    tracing::info!("functions run as local processes: {why}");
+                    return Self::processes();
+                }
+            };
+            let found = runtimes.map(|(name, runtime)| {
+                let engine = &engine;
+                async move { (name.clone(), found(name, runtime, engine, mode).await) }
+            });
+            join_all(found).await.into_iter().collect()
         };
-        let found = runtimes.map(|(name, runtime)| {
-            let engine = &engine;
-            async move { (name.clone(), found(name, runtime, engine, mode).await) }
-        });
-        let places = join_all(found).await.into_iter().collect();
-        Backends { containers: Some(containers), places }
+        let tools = tools::of(config, &containers, &places).await;
+        Backends { containers: Some(containers), places, tools }
+    }
+
+    fn processes() -> Self {
+        Backends { containers: None, places: HashMap::new(), tools: HashMap::new() }
+    }
+
+    /// Where packages of a runtime are installed and functions built, if not on this machine.
+    pub(crate) fn tools(&self, runtime: &str) -> Option<&Tools> {
+        self.tools.get(runtime)
+    }
+
+    /// Fetches images that tools are in; what does not succeed is told when one is wanted.
+    pub(crate) async fn prepare_tools(&self) {
+        join_all(self.tools.values().map(|tools| tools.workshop.prepare())).await;
+    }
+
+    /// The same for those who install packages.
+    pub(crate) fn workshops(&self) -> Workshops {
+        let workshop = |(name, tools): (&String, &Tools)| {
+            let workshop: Arc<dyn Workshop> = tools.workshop.clone();
+            Some((Language::of_runtime(name)?, workshop))
+        };
+        self.tools.iter().filter_map(workshop).collect()
     }
 
     pub(crate) fn place(&self, runtime: &str) -> &Place {

@@ -17,6 +17,7 @@ use crate::server::backend::{self, Backends};
 use crate::server::found::{self, Found};
 use crate::server::launchers;
 use crate::server::{Mode, ServerError, instance, temporary};
+use crate::workshop::Workshop;
 
 /// Open files that a host with many calls under way needs.
 const FILES: u64 = 4096;
@@ -77,6 +78,7 @@ pub async fn examine(config: &Config) -> Vec<Finding> {
         Ok(found) => findings.extend(found.iter().map(|found| runtime(found, config))),
         Err(error) => findings.push(Finding::broken("shims", error.to_string())),
     }
+    findings.extend(tools(&backends, &used).await);
     let readable = found.into_iter().flatten().filter_map(|found| found.outcome?.ok());
     let mut readable: Vec<_> = readable.flat_map(|runtime| runtime.readable().to_vec()).collect();
     readable.push(config.functions.path.clone());
@@ -122,6 +124,19 @@ fn runtime(found: &Found<'_>, config: &Config) -> Finding {
         return Finding::weak(what, detail, "raise functions.pool.memory_limit");
     }
     Finding::good(what, runtime.version.clone())
+}
+
+/// What installs packages and builds functions for workers in containers.
+async fn tools(backends: &Backends, used: &[&str]) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for (name, tools) in used.iter().filter_map(|name| Some((name, backends.tools(name)?))) {
+        let what = format!("tools of {name}");
+        findings.push(match tools.workshop.identity().await {
+            Ok(_) => Finding::good(what, format!("in the image '{}'", tools.image)),
+            Err(why) => Finding::broken(what, why),
+        });
+    }
+    findings
 }
 
 /// Whether there is what functions.backend asks for.

@@ -75,8 +75,19 @@ pub(crate) async fn all<'a>(
             (true, place) => {
                 let image = if let Place::Container(image) = place { Some(&**image) } else { None };
                 let command = runtime.command.as_deref();
-                let source =
-                    Source { name, image, command, folder, path, shims, cache, toolchain_env };
+                let builder = backends.tools(name);
+                let builder = builder.map(|tools| (&*tools.image, tools.workshop.clone() as _));
+                let source = Source {
+                    name,
+                    image,
+                    builder,
+                    command,
+                    folder,
+                    path,
+                    shims,
+                    cache,
+                    toolchain_env,
+                };
                 Some(Runtime::find(source).await)
             }
         };

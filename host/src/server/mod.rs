@@ -6,6 +6,8 @@ pub mod runtimes;
 pub mod launchers;
 pub mod found;
 pub mod backend;
+pub mod packages;
+mod tools;
 pub mod auth;
 pub mod examine;
 pub mod limits;
@@ -110,13 +112,13 @@ impl Host {
             strict_output: mode != Mode::Serve,
             watched: mode == Mode::Dev,
         };
-        let deps = Deps::new(config, purpose(mode));
+        let used = found::used(config, &registry, mode);
+        let backends = Backends::choose(config, &used, &run_dir, mode).await;
+        let deps = Deps::new(config, purpose(mode), backends.workshops());
         if mode == Mode::Dev {
             deps.make_folder();
         }
         deps.adopt(&registry).await;
-        let used = found::used(config, &registry, mode);
-        let backends = Backends::choose(config, &used, &run_dir, mode).await;
         let parts =
             launchers::Parts { run_dir: &run_dir, store: &store, deps: &deps, backends: &backends };
         let pool = runtimes::pool(config, &registry, &parts, &metrics, mode).await?;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use crate::config::Config;
 use crate::config::model::{Backend, PoolConfig};
+use crate::deps::Deps;
 use crate::metrics::Metrics;
 use crate::pool::error::Refusal;
 use crate::pool::rules::{Class, Rules};
@@ -62,7 +63,8 @@ pub(crate) async fn pool(
                 if is_used && matches!(mode, Mode::Serve | Mode::Dev) {
                     let mine = |f: &&Arc<Function>| f.runtime == name && f.problem.is_none();
                     let functions = registry.iter().filter(mine).cloned().collect();
-                    tokio::spawn(warm(runtime.clone(), functions, container));
+                    let deps = parts.deps.clone();
+                    tokio::spawn(warm(runtime.clone(), functions, container, deps));
                 }
                 pool.add(runtime);
             }
@@ -98,9 +100,14 @@ async fn warm(
     pool: Arc<RuntimePool>,
     functions: Vec<Arc<Function>>,
     container: Option<ContainerLauncher>,
+    deps: Deps,
 ) {
     if let Some(container) = container {
         container.prepare().await;
+        // Which packages they want may depend on an image that was not there before.
+        for function in &functions {
+            let _told_when_called = deps.ready(function).await;
+        }
     }
     if pool.runtime.builds() {
         tracing::info!("building {} functions of runtime '{}'", functions.len(), pool.runtime.name);

@@ -12,6 +12,7 @@ mod hostile;
 mod hosts;
 mod images;
 mod interference;
+mod packages;
 mod perl;
 mod restarts;
 

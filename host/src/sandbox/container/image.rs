@@ -19,13 +19,21 @@ const AGAIN: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 pub struct Image {
     name: String,
+    /// What `alyx runtimes build` calls it; nothing for all.
+    target: String,
     refused: Mutex<Option<(Instant, String)>>,
 }
 
 impl Image {
     #[must_use]
     pub fn new(name: &str) -> Self {
-        Image { name: name.to_owned(), refused: Mutex::default() }
+        Self::built_as(name, "")
+    }
+
+    /// One that is made by itself.
+    #[must_use]
+    pub fn built_as(name: &str, target: &str) -> Self {
+        Image { name: name.to_owned(), target: target.to_owned(), refused: Mutex::default() }
     }
 
     #[must_use]
@@ -64,9 +72,11 @@ impl Image {
 
     /// What is said of an image that is not there.
     pub(crate) fn missing(&self, engine: &Engine) -> LaunchError {
+        let build = ["alyx runtimes build", &self.target].join(" ");
         let public = format!(
-            "there is no image '{}'; run 'alyx runtimes build', or have {} pull it",
+            "there is no image '{}'; run '{}', or have {} pull it",
             self.name,
+            build.trim_end(),
             engine.kind()
         );
         let refused = self.refused.lock();

@@ -7,6 +7,9 @@
 pub mod hosts;
 pub mod image;
 mod shape;
+mod tool_shape;
+mod ownership;
+pub mod tools;
 mod names;
 mod kernel;
 mod link;
@@ -25,7 +28,7 @@ use std::time::Duration;
 
 use bollard::models::ContainerCreateBody;
 use bollard::query_parameters::CreateContainerOptionsBuilder;
-use tokio::sync::Semaphore;
+use tokio::sync::{OnceCell, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -39,6 +42,7 @@ use crate::sandbox::container::lifeline::Lifeline;
 use crate::sandbox::container::link::Link;
 use crate::sandbox::container::names::{in_full, short};
 use crate::sandbox::container::network::OpenNetwork;
+use crate::sandbox::container::ownership::User;
 use crate::sandbox::container::running::{Running, watch_over};
 use crate::sandbox::container::shape::Ways;
 use crate::sandbox::profile::Reach;
@@ -64,6 +68,8 @@ pub struct Containers {
     /// Containers that have ended and are being removed.
     removals: TaskTracker,
     closed: CancellationToken,
+    /// Who tools in containers are; the engine is asked once.
+    user: OnceCell<User>,
 }
 
 impl Containers {
@@ -85,6 +91,7 @@ impl Containers {
             turns: Semaphore::new(TOGETHER),
             removals: TaskTracker::new(),
             closed: CancellationToken::new(),
+            user: OnceCell::new(),
         })
     }
 
@@ -94,6 +101,18 @@ impl Containers {
     /// [`EngineError`]
     pub async fn engine(&self) -> Result<Engine, EngineError> {
         self.link.engine().await
+    }
+
+    async fn user(&self, engine: &Engine) -> Result<User, EngineError> {
+        self.user.get_or_try_init(|| User::on(engine)).await.copied()
+    }
+
+    /// A folder to stand where root's is.
+    fn empty_home(&self) -> std::io::Result<PathBuf> {
+        let home = self.folders.join("root");
+        std::fs::create_dir_all(&home)?;
+        open_to_container(&home, 0o755, 0o755)?;
+        Ok(home)
     }
 
     /// Makes workers of one runtime from an image.
@@ -188,9 +207,7 @@ impl Shared {
             lifeline = Some(Lifeline::make(socket).map_err(of_folder)?);
         }
         let number = self.numbers.take();
-        let home = containers.folders.join("root");
-        std::fs::create_dir_all(&home).map_err(of_folder)?;
-        open_to_container(&home, 0o755, 0o755).map_err(of_folder)?;
+        let home = containers.empty_home().map_err(of_folder)?;
         let proxy_folder = proxy.as_ref().map(|(_, folder)| folder.path());
         let ways = Ways { proxy: proxy_folder, home: &home };
         let mut body = shape::body(&spec, self.image.name(), containers.network, ways);

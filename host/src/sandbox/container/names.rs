@@ -12,6 +12,11 @@ pub(crate) fn in_full(runtime: &str, number: u32, host: &Identity) -> String {
     format!("{}-{}", short(runtime, number), host.instance)
 }
 
+/// Of a container that runs a tool.
+pub(crate) fn of_tool(runtime: &str, number: u32, host: &Identity) -> String {
+    format!("alyx-{}-tool-{number}-{}", plain(runtime), host.instance)
+}
+
 /// Engines take letters, digits and `_.-`.
 fn plain(runtime: &str) -> String {
     let allowed = |c: char| c.is_ascii_alphanumeric() || "_.-".contains(c);

@@ -10,19 +10,24 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use bollard::models::NetworkCreateRequest;
-use bollard::query_parameters::InspectNetworkOptions;
+use bollard::query_parameters::{InspectNetworkOptions, ListNetworksOptionsBuilder};
 use tokio::process::Command;
 use tokio::sync::Mutex;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use crate::engine::error::EngineError;
 use crate::engine::{Engine, Kind};
 
 /// What the network is called; all hosts of an engine share it.
 pub(crate) const NAME: &str = "alyx";
+/// The network of package managers, which reach what the machine reaches.
+pub(crate) const TOOLS: &str = "alyx-install";
 /// The chain that says what is refused.
 const CHAIN: &str = "ALYX-FN";
 const PATIENCE: Duration = Duration::from_secs(20);
+/// Looks at a network that there are two of for a moment, and the time between them.
+const LOOKS: usize = 40;
+const AGAIN: Duration = Duration::from_millis(50);
 /// Addresses that are no part of the public internet: private ones, the machine itself, and the
 /// metadata services of clouds.
 const NEAR: [&str; 10] = [
@@ -49,7 +54,7 @@ impl OpenNetwork {
         if *provided {
             return Ok(());
         }
-        let bridge = bridge(engine).await?;
+        let bridge = bridge(engine, NAME).await?;
         if let Err(why) = set_rules(engine.kind(), &bridge).await {
             tracing::warn!(
                 "workers in containers can reach private addresses, services of this machine and a cloud's metadata: no rules can be set against it ({why}); set functions.network to 'proxy' or 'none', or run as root where iptables is"
@@ -70,8 +75,8 @@ impl OpenNetwork {
 }
 
 /// The interface of the network, which is made unless it is there.
-async fn bridge(engine: &Engine) -> Result<String, EngineError> {
-    if let Some(bridge) = known_bridge(engine).await? {
+pub(crate) async fn bridge(engine: &Engine, name: &str) -> Result<String, EngineError> {
+    if let Some(bridge) = known_bridge(engine, name).await? {
         return Ok(bridge);
     }
     let mut options = HashMap::new();
@@ -79,32 +84,53 @@ async fn bridge(engine: &Engine) -> Result<String, EngineError> {
         options.insert("com.docker.network.bridge.enable_icc".into(), "false".into());
     }
     let request = NetworkCreateRequest {
-        name: NAME.into(),
+        name: name.into(),
         driver: Some("bridge".into()),
         options: Some(options),
-        labels: Some(HashMap::from([("dev.alyx.network".into(), "open".into())])),
+        labels: Some(HashMap::from([("dev.alyx.network".into(), name.to_owned())])),
         ..NetworkCreateRequest::default()
     };
     let made = engine.client().create_network(request);
-    match engine.ask(&format!("make the network '{NAME}'"), PATIENCE, made).await {
+    match engine.ask(&format!("make the network '{name}'"), PATIENCE, made).await {
         // Another host may have been faster.
-        Ok(_) => {}
+        Ok(made) => leave_one(engine, name, &made.id).await?,
         Err(error) if error.is_taken() => {}
         Err(error) => return Err(error),
     }
-    Ok(known_bridge(engine).await?.unwrap_or_default())
+    Ok(known_bridge(engine, name).await?.unwrap_or_default())
 }
 
-async fn known_bridge(engine: &Engine) -> Result<Option<String>, EngineError> {
-    let looked = engine.client().inspect_network(NAME, None::<InspectNetworkOptions>);
-    let looked = engine.ask(&format!("look for the network '{NAME}'"), PATIENCE, looked).await;
-    let network = match looked {
-        Ok(network) => network,
-        Err(error) if error.is_missing() => return Ok(None),
-        Err(error) => return Err(error),
+/// Docker lets two who ask at once make two networks of one name, which are good for nothing: the
+/// first one stays.
+async fn leave_one(engine: &Engine, name: &str, made: &str) -> Result<(), EngineError> {
+    let filters = HashMap::from([("name", vec![name])]);
+    let options = ListNetworksOptionsBuilder::new().filters(&filters).build();
+    let listed = engine.client().list_networks(Some(options));
+    let listed = engine.ask("list its networks", PATIENCE, listed).await?;
+    let same = listed.into_iter().filter(|network| network.name.as_deref() == Some(name));
+    let first = same.min_by_key(|network| (network.created.clone(), network.id.clone()));
+    if first.is_some_and(|first| first.id.as_deref() != Some(made)) {
+        let removed = engine.client().remove_network(made);
+        engine.ask(&format!("remove a second network '{name}'"), PATIENCE, removed).await?;
+    }
+    Ok(())
+}
+
+async fn known_bridge(engine: &Engine, name: &str) -> Result<Option<String>, EngineError> {
+    let mut looks = 0;
+    let network = loop {
+        let looked = engine.client().inspect_network(name, None::<InspectNetworkOptions>);
+        match engine.ask(&format!("look for the network '{name}'"), PATIENCE, looked).await {
+            Ok(network) => break network,
+            Err(error) if error.is_missing() => return Ok(None),
+            // Another host is about to remove its second one.
+            Err(error) if looks < LOOKS && error.to_string().contains("ambiguous") => looks += 1,
+            Err(error) => return Err(error),
+        }
+        sleep(AGAIN).await;
     };
     let named =
-        |name: &str| network.options.as_ref().and_then(|options| options.get(name)).cloned();
+        |option: &str| network.options.as_ref().and_then(|options| options.get(option)).cloned();
     let by_id = || {
         let id = network.id.clone().unwrap_or_default();
         format!("br-{}", id.chars().take(12).collect::<String>())

@@ -2,7 +2,7 @@
 //!
 //! The one place to look when asking what confines a function in a container. Asks nobody.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
 use bollard::models::{
@@ -36,9 +36,9 @@ pub(crate) struct Ways<'a> {
 const TASKS: i64 = 512;
 /// Open files, and processes of all workers together, which are one user to the kernel.
 const FILES: u64 = 4096;
-const TASKS_TOGETHER: u64 = 16_384;
+pub(crate) const TASKS_TOGETHER: u64 = 16_384;
 /// What can be written: in memory, and counted as such.
-const SCRATCH: &str = "rw,nosuid,nodev,size=64m,mode=1777";
+pub(crate) const SCRATCH: &str = "rw,nosuid,nodev,size=64m,mode=1777";
 const SHARED_MEMORY: i64 = 16 << 20;
 
 pub(crate) fn body(
@@ -95,7 +95,7 @@ fn confinement(spec: &LaunchSpec, network: Reach, ways: Ways<'_>) -> HostConfig 
     }
 }
 
-fn limit(name: &str, wanted: u64, resource: Resource) -> ResourcesUlimits {
+pub(crate) fn limit(name: &str, wanted: u64, resource: Resource) -> ResourcesUlimits {
     let most = getrlimit(resource).maximum.unwrap_or(u64::MAX);
     let value = i64::try_from(wanted.min(most)).ok();
     ResourcesUlimits { name: Some(name.into()), soft: value, hard: value }
@@ -121,35 +121,53 @@ fn directory(spec: &LaunchSpec) -> String {
     directory.to_string_lossy().into_owned()
 }
 
-/// Engines make folders that are not there, as root: what is not there is left out.
 fn mounts(spec: &LaunchSpec, ways: Ways<'_>) -> Vec<Mount> {
-    let mut all: Vec<(&Path, &Path)> = Vec::new();
     // What is behind a link is known by either name.
     let real: Vec<_> = spec.readable.iter().filter_map(|path| path.canonicalize().ok()).collect();
-    let seen = spec.readable.iter().chain(&real);
-    all.extend(seen.map(|path| (path.as_path(), path.as_path())));
-    all.extend(spec.socket.iter().map(|path| (path.as_path(), Path::new(SOCKET_FOLDER))));
-    all.extend(ways.proxy.map(|path| (path, Path::new(PROXY_FOLDER))));
-    all.sort_by_key(|(_, target)| (target.components().count(), *target));
-    all.dedup_by_key(|(_, target)| *target);
-    all.retain(|(source, _)| source.exists());
-    let below_root = all.iter().any(|(_, target)| target.starts_with(ROOT));
-    let mut mounts = Vec::new();
-    if below_root {
-        // Only root could write there, and nobody is root inside.
-        mounts.push(Mount { read_only: Some(false), ..mount(ways.home, Path::new(ROOT)) });
+    let mut all: Vec<_> = spec.readable.iter().chain(&real).map(|path| Bind::of(path)).collect();
+    let own = |from, at| Bind { from, at: Path::new(at), writable: false };
+    all.extend(spec.socket.iter().map(|path| own(path.as_path(), SOCKET_FOLDER)));
+    all.extend(ways.proxy.map(|path| own(path, PROXY_FOLDER)));
+    bind(all, ways.home)
+}
+
+/// A file or folder of the host, and where a container sees it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Bind<'a> {
+    pub(crate) from: &'a Path,
+    pub(crate) at: &'a Path,
+    pub(crate) writable: bool,
+}
+
+impl<'a> Bind<'a> {
+    /// To be read, at the same place.
+    pub(crate) fn of(path: &'a Path) -> Self {
+        Bind { from: path, at: path, writable: false }
     }
-    mounts.extend(all.into_iter().map(|(source, target)| mount(source, target)));
+}
+
+/// Engines make folders that are not there, as root: what is not there is left out.
+pub(crate) fn bind(mut all: Vec<Bind<'_>>, home: &Path) -> Vec<Mount> {
+    all.sort_by_key(|bind| bind.at.components().count());
+    all.retain(|bind| bind.from.exists());
+    let mut places = HashSet::new();
+    all.retain(|bind| places.insert(bind.at));
+    let mut mounts = Vec::new();
+    if all.iter().any(|bind| bind.at.starts_with(ROOT)) {
+        // Only root could write there, and nobody is root inside.
+        mounts.push(mount(Bind { from: home, at: Path::new(ROOT), writable: true }));
+    }
+    mounts.extend(all.into_iter().map(mount));
     mounts
 }
 
-fn mount(source: &Path, target: &Path) -> Mount {
-    let source = source.canonicalize().unwrap_or_else(|_| source.to_owned());
+fn mount(bind: Bind<'_>) -> Mount {
+    let source = bind.from.canonicalize().unwrap_or_else(|_| bind.from.to_owned());
     Mount {
         typ: Some(MountType::BIND),
         source: Some(source.to_string_lossy().into_owned()),
-        target: Some(target.to_string_lossy().into_owned()),
-        read_only: Some(true),
+        target: Some(bind.at.to_string_lossy().into_owned()),
+        read_only: Some(!bind.writable),
         ..Mount::default()
     }
 }

@@ -55,6 +55,8 @@ pub(crate) async fn exit_code(engine: &Engine, id: &str, notice: Notice) -> i64 
 
 async fn told(engine: &Engine, id: &str) -> Result<i64, EngineError> {
     match std::pin::pin!(engine.client().wait_container(id, None)).next().await {
+        // Of a container that somebody has removed an engine may say just that, and 0.
+        Some(Ok(ended)) if ended.status_code == 0 && ended.error.is_some() => Ok(KILLED),
         Some(Ok(ended)) => Ok(ended.status_code),
         Some(Err(ClientError::DockerContainerWaitError { code, .. })) => Ok(code),
         Some(Err(error)) => Err(engine.fault("wait for a container", &error)),

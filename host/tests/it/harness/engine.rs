@@ -100,6 +100,18 @@ impl Engine {
         listed.into_iter().filter(instance).collect()
     }
 
+    /// The containers of all commands of a project, running or not.
+    pub(crate) fn of_project(&self, project: &Project) -> Vec<Value> {
+        let folder = project.path("tmp").display().to_string();
+        let listed =
+            self.ask("GET", r#"containers/json?all=true&filters={"label":["dev.alyx.folder"]}"#);
+        let listed = listed.as_array().cloned().unwrap_or_default();
+        let label = |container: &Value| container["Labels"]["dev.alyx.folder"].clone();
+        let ours =
+            |container: &Value| label(container).as_str().is_some_and(|l| l.starts_with(&folder));
+        listed.into_iter().filter(ours).collect()
+    }
+
     /// Those of them that run.
     pub(crate) fn running(&self, host: &Host) -> Vec<Value> {
         let runs = |container: &Value| container["State"] == "running";
