@@ -6,18 +6,25 @@
  */
 
 import { createConnection, createServer } from "node:net";
-import { Worker, isMainThread, workerData } from "node:worker_threads";
+import { Worker, isMainThread, parentPort, workerData } from "node:worker_threads";
 
 const ADDRESS = { host: "127.0.0.1", port: 3128 };
 
-/** @param {string} socket path of the host's proxy */
-export function forward(socket) {
+/**
+ * @param {string} socket path of the host's proxy
+ * @param {() => void} ready called once programs get through, or never will
+ */
+export function forward(socket, ready) {
   const limits = { maxOldGenerationSizeMb: 8, maxYoungGenerationSizeMb: 2 };
   const options = { workerData: { alyxProxy: socket }, resourceLimits: limits, env: {} };
   const worker = new Worker(new URL(import.meta.url), options);
+  const settle = () => {
+    worker.unref();
+    ready();
+  };
+  worker.once("message", settle);
   // Without it there is no way out, and what is asked for fails by itself.
-  worker.on("error", () => {});
-  worker.unref();
+  worker.once("error", settle);
 }
 
 /** @param {string} socket */
@@ -32,8 +39,9 @@ function serve(socket) {
     proxy.on("error", end);
     program.pipe(proxy).pipe(program);
   });
-  server.on("error", () => {});
-  server.listen(ADDRESS);
+  const tell = () => parentPort?.postMessage(null);
+  server.on("error", tell);
+  server.listen(ADDRESS, tell);
 }
 
 if (!isMainThread && workerData?.alyxProxy) serve(workerData.alyxProxy);

@@ -34,13 +34,17 @@ export function start(env) {
   delete env.ALYX_ECHO;
   delete env.ALYX_PROXY;
   if (echo) echoLines();
-  if (proxy) forward(proxy.replace(/^unix:/, ""));
   if (!address) return die(2, "usage: ALYX_ADDR=unix:/path|tcp:host:port|stdio ALYX_TOKEN=… alyx-shim-node");
-  try {
-    new Worker(address).greet(token);
-  } catch (error) {
-    die(error instanceof AddressError ? 2 : 1, /** @type {Error} */ (error).message);
-  }
+  const greet = () => {
+    try {
+      new Worker(address).greet(token);
+    } catch (error) {
+      die(error instanceof AddressError ? 2 : 1, /** @type {Error} */ (error).message);
+    }
+  };
+  // No function runs before it has its way out.
+  if (proxy) forward(proxy.replace(/^unix:/, ""), greet);
+  else greet();
 }
 
 class Worker {
