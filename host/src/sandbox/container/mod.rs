@@ -14,6 +14,9 @@ mod names;
 mod kernel;
 mod link;
 mod network;
+mod guard;
+mod rules;
+mod name_servers;
 mod lifeline;
 mod leftovers;
 mod output;
@@ -212,6 +215,9 @@ impl Shared {
         let ways = Ways { proxy: proxy_folder, home: &home };
         let mut body = shape::body(&spec, self.image.name(), containers.network, ways);
         body.labels = Some(containers.identity.labels(&self.runtime, &spec.worker));
+        if let (Reach::Open, Some(config)) = (containers.network, &mut body.host_config) {
+            config.dns = guard::name_servers_to_ask();
+        }
         let (id, name) = self.create(&engine, body, &number).await?;
         let running = Running {
             engine,
@@ -256,7 +262,12 @@ impl Shared {
         let (engine, name) = (running.engine.clone(), running.name.clone());
         let started = engine.client().start_container(&running.id, None);
         match engine.ask(&format!("start the container '{name}'"), CREATE, started).await {
-            Ok(()) if !self.containers.closed.is_cancelled() => Ok(watch_over(running)),
+            Ok(()) if !self.containers.closed.is_cancelled() => {
+                if self.containers.network == Reach::Open {
+                    self.containers.open.guard(&engine, &running.id).await;
+                }
+                Ok(watch_over(running))
+            }
             Ok(()) => {
                 running.abandon();
                 Err(LaunchError::Stopped)

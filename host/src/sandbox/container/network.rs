@@ -1,85 +1,113 @@
-//! The network of workers that may reach the internet: a bridge of their own, with rules against
+//! The network of workers that may reach the internet: a bridge of their own, with a guard against
 //! what is near.
 //!
-//! The rules are set where this host may set them: as root, on the engine's own machine. Knows
-//! nothing of workers that have no network.
+//! All hosts of an engine share it. Knows nothing of workers that have no network.
 
 use std::collections::HashMap;
-use std::path::Path;
-use std::process::Stdio;
+use std::net::IpAddr;
 use std::time::Duration;
 
-use bollard::models::NetworkCreateRequest;
-use bollard::query_parameters::{InspectNetworkOptions, ListNetworksOptionsBuilder};
-use tokio::process::Command;
+use bollard::models::{NetworkCreateRequest, NetworkInspect};
+use bollard::query_parameters::{
+    InspectContainerOptions, InspectNetworkOptions, ListNetworksOptionsBuilder,
+};
+use sha2::{Digest, Sha256};
 use tokio::sync::Mutex;
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 
 use crate::engine::error::EngineError;
 use crate::engine::{Engine, Kind};
+use crate::sandbox::container::guard::{self, Gap};
 
-/// What the network is called; all hosts of an engine share it.
+/// What the network is called.
 pub(crate) const NAME: &str = "alyx";
 /// The network of package managers, which reach what the machine reaches.
 pub(crate) const TOOLS: &str = "alyx-install";
-/// The chain that says what is refused.
-const CHAIN: &str = "ALYX-FN";
+/// Says its interface: not every engine does.
+const BRIDGE: &str = "dev.alyx.bridge";
 const PATIENCE: Duration = Duration::from_secs(20);
 /// Looks at a network that there are two of for a moment, and the time between them.
 const LOOKS: usize = 40;
 const AGAIN: Duration = Duration::from_millis(50);
-/// Addresses that are no part of the public internet: private ones, the machine itself, and the
-/// metadata services of clouds.
-const NEAR: [&str; 10] = [
-    "0.0.0.0/8",
-    "10.0.0.0/8",
-    "100.64.0.0/10",
-    "127.0.0.0/8",
-    "169.254.0.0/16",
-    "172.16.0.0/12",
-    "192.168.0.0/16",
-    "198.18.0.0/15",
-    "224.0.0.0/4",
-    "240.0.0.0/4",
-];
 
-/// Whether the network has been seen to.
+/// What was seen to.
 #[derive(Debug, Default)]
-pub(crate) struct OpenNetwork(Mutex<bool>);
+pub(crate) struct OpenNetwork(Mutex<Seen>);
+
+#[derive(Debug, Default)]
+struct Seen {
+    network: Option<Known>,
+    /// What has been said of it.
+    said: Vec<Gap>,
+}
+
+/// What has to be known of the network to guard it.
+#[derive(Debug, Clone)]
+pub(crate) struct Known {
+    /// None when it is not of this program's making.
+    bridge: Option<String>,
+    gateways: Vec<IpAddr>,
+}
 
 impl OpenNetwork {
-    /// Makes the network unless it is there, and sets the rules or warns once.
+    /// Makes the network unless it is there.
     pub(crate) async fn provide(&self, engine: &Engine) -> Result<(), EngineError> {
-        let mut provided = self.0.lock().await;
-        if *provided {
-            return Ok(());
+        let mut seen = self.0.lock().await;
+        if seen.network.is_none() {
+            seen.network = Some(network(engine, NAME).await?);
         }
-        let bridge = bridge(engine, NAME).await?;
-        if let Err(why) = set_rules(engine.kind(), &bridge).await {
-            tracing::warn!(
-                "workers in containers can reach private addresses, services of this machine and a cloud's metadata: no rules can be set against it ({why}); set functions.network to 'proxy' or 'none', or run as root where iptables is"
-            );
-        } else if engine.kind() == Kind::Podman {
-            tracing::warn!(
-                "Podman does not keep workers with an open network from reaching each other; set functions.network to 'proxy' or 'none' if they must not"
-            );
-        }
-        *provided = true;
         Ok(())
+    }
+
+    /// Keeps a worker that has been started, and runs no function yet, from what is near; warns
+    /// of what it is not kept from, once. Others may have changed the rules, or the engine may have
+    /// put its own before them: each worker has them looked at.
+    pub(crate) async fn guard(&self, engine: &Engine, container: &str) {
+        let mut seen = self.0.lock().await;
+        let Some(network) = &seen.network else { return };
+        let gaps = match &network.bridge {
+            Some(bridge) => guard::stand(engine.kind(), bridge, &network.gateways).await,
+            None => Gap::everything(
+                engine.kind(),
+                format!(
+                    "the network '{NAME}' does not say its interface; remove it, and it is made anew"
+                ),
+            ),
+        };
+        // The interface may have gone with a container that has ended.
+        if gaps == seen.said || (!gaps.is_empty() && !runs(engine, container).await) {
+            return;
+        }
+        if !gaps.is_empty() {
+            let all: Vec<_> = gaps.iter().map(ToString::to_string).collect();
+            tracing::warn!(
+                "workers in containers can reach {}; set functions.network to 'proxy' or 'none', or run as root where iptables is",
+                all.join("; ")
+            );
+        }
+        seen.said = gaps;
     }
 
     /// To be seen to again: somebody has removed it.
     pub(crate) async fn forget(&self) {
-        *self.0.lock().await = false;
+        self.0.lock().await.network = None;
     }
 }
 
-/// The interface of the network, which is made unless it is there.
-pub(crate) async fn bridge(engine: &Engine, name: &str) -> Result<String, EngineError> {
-    if let Some(bridge) = known_bridge(engine, name).await? {
-        return Ok(bridge);
+async fn runs(engine: &Engine, container: &str) -> bool {
+    let looked = engine.client().inspect_container(container, None::<InspectContainerOptions>);
+    let looked = engine.ask("look at a container", PATIENCE, looked).await;
+    let state = looked.ok().and_then(|found| found.state);
+    state.is_some_and(|state| state.running == Some(true))
+}
+
+/// The network of that name, which is made unless it is there.
+pub(crate) async fn network(engine: &Engine, name: &str) -> Result<Known, EngineError> {
+    if let Some(known) = known(engine, name).await? {
+        return Ok(known);
     }
-    let mut options = HashMap::new();
+    let bridge = interface(engine, name).await?;
+    let mut options = HashMap::from([("com.docker.network.bridge.name".into(), bridge.clone())]);
     if engine.kind() == Kind::Docker {
         options.insert("com.docker.network.bridge.enable_icc".into(), "false".into());
     }
@@ -87,17 +115,29 @@ pub(crate) async fn bridge(engine: &Engine, name: &str) -> Result<String, Engine
         name: name.into(),
         driver: Some("bridge".into()),
         options: Some(options),
-        labels: Some(HashMap::from([("dev.alyx.network".into(), name.to_owned())])),
+        labels: Some(HashMap::from([(BRIDGE.into(), bridge)])),
         ..NetworkCreateRequest::default()
     };
     let made = engine.client().create_network(request);
-    match engine.ask(&format!("make the network '{name}'"), PATIENCE, made).await {
-        // Another host may have been faster.
-        Ok(made) => leave_one(engine, name, &made.id).await?,
-        Err(error) if error.is_taken() => {}
-        Err(error) => return Err(error),
+    let made = engine.ask(&format!("make the network '{name}'"), PATIENCE, made).await;
+    if let Ok(made) = &made {
+        leave_one(engine, name, &made.id).await?;
     }
-    Ok(known_bridge(engine, name).await?.unwrap_or_default())
+    // Another host may have been faster.
+    match (known(engine, name).await?, made) {
+        (Some(known), _) => Ok(known),
+        (None, Err(error)) => Err(error),
+        (None, Ok(_)) => Ok(Known { bridge: None, gateways: Vec::new() }),
+    }
+}
+
+/// The name of the network's interface, by which rules know it: one for each engine of a machine,
+/// which differ by where they keep their things.
+async fn interface(engine: &Engine, name: &str) -> Result<String, EngineError> {
+    let told = engine.ask("tell about itself", PATIENCE, engine.client().info()).await?;
+    let folder = told.docker_root_dir.unwrap_or_default();
+    let of_engine = hex::encode(Sha256::digest(format!("{} {folder} {name}", engine.kind())));
+    Ok(format!("alyx-{}", &of_engine[..8]))
 }
 
 /// Docker lets two who ask at once make two networks of one name, which are good for nothing: the
@@ -116,90 +156,26 @@ async fn leave_one(engine: &Engine, name: &str, made: &str) -> Result<(), Engine
     Ok(())
 }
 
-async fn known_bridge(engine: &Engine, name: &str) -> Result<Option<String>, EngineError> {
+async fn known(engine: &Engine, name: &str) -> Result<Option<Known>, EngineError> {
     let mut looks = 0;
-    let network = loop {
+    loop {
         let looked = engine.client().inspect_network(name, None::<InspectNetworkOptions>);
         match engine.ask(&format!("look for the network '{name}'"), PATIENCE, looked).await {
-            Ok(network) => break network,
+            Ok(network) => return Ok(Some(Known::of(network))),
             Err(error) if error.is_missing() => return Ok(None),
             // Another host is about to remove its second one.
             Err(error) if looks < LOOKS && error.to_string().contains("ambiguous") => looks += 1,
             Err(error) => return Err(error),
         }
         sleep(AGAIN).await;
-    };
-    let named =
-        |option: &str| network.options.as_ref().and_then(|options| options.get(option)).cloned();
-    let by_id = || {
-        let id = network.id.clone().unwrap_or_default();
-        format!("br-{}", id.chars().take(12).collect::<String>())
-    };
-    let told = named("com.docker.network.bridge.name");
-    let podman = named("network_interface").or_else(|| podman_bridge(engine.kind()));
-    Ok(Some(told.or(podman).unwrap_or_else(by_id)))
-}
-
-/// An old Podman does not tell, and numbers its bridges; the network's own file does.
-fn podman_bridge(kind: Kind) -> Option<String> {
-    (kind == Kind::Podman).then(String::new)
-}
-
-async fn set_rules(kind: Kind, bridge: &str) -> Result<(), String> {
-    if !rustix::process::geteuid().is_root() {
-        return Err("the host is not root".into());
-    }
-    if bridge.is_empty() || !Path::new("/sys/class/net").join(bridge).exists() {
-        return Err(format!("the network's interface '{bridge}' is not on this machine"));
-    }
-    // Docker keeps this chain for others, and asks it first.
-    let forward = if kind == Kind::Docker { "DOCKER-USER" } else { "FORWARD" };
-    let _is_there = iptables(&["-N", CHAIN]).await;
-    iptables(&["-F", CHAIN]).await?;
-    for server in name_servers() {
-        for protocol in ["udp", "tcp"] {
-            iptables(&[
-                "-A", CHAIN, "-d", &server, "-p", protocol, "--dport", "53", "-j", "RETURN",
-            ])
-            .await?;
-        }
-    }
-    for near in NEAR {
-        iptables(&["-A", CHAIN, "-d", near, "-j", "REJECT"]).await?;
-    }
-    first(forward, &["-i", bridge, "-j", CHAIN]).await?;
-    first("INPUT", &["-i", bridge, "-j", "REJECT"]).await?;
-    let answers =
-        ["-i", bridge, "-m", "conntrack", "--ctstate", "ESTABLISHED,RELATED", "-j", "ACCEPT"];
-    first("INPUT", &answers).await
-}
-
-/// Puts a rule at the head of a chain unless it is there.
-async fn first(chain: &str, rule: &[&str]) -> Result<(), String> {
-    if iptables(&[&["-C", chain], rule].concat()).await.is_ok() {
-        return Ok(());
-    }
-    iptables(&[&["-I", chain], rule].concat()).await
-}
-
-async fn iptables(arguments: &[&str]) -> Result<(), String> {
-    let mut command = Command::new("iptables");
-    command.arg("-w").args(arguments).stdin(Stdio::null()).kill_on_drop(true);
-    match timeout(PATIENCE, command.output()).await {
-        Ok(Ok(output)) if output.status.success() => Ok(()),
-        Ok(Ok(output)) => {
-            let why = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-            Err(format!("iptables: {why}"))
-        }
-        Ok(Err(error)) => Err(format!("iptables: {error}")),
-        Err(_) => Err(format!("iptables did not end within {PATIENCE:?}")),
     }
 }
 
-/// Where names are asked for: often a private address, which has to stay open for that.
-fn name_servers() -> Vec<String> {
-    let text = std::fs::read_to_string("/etc/resolv.conf").unwrap_or_default();
-    let servers = text.lines().filter_map(|line| line.strip_prefix("nameserver "));
-    let servers = servers.filter_map(|server| server.trim().parse::<std::net::Ipv4Addr>().ok());
-    servers.filter(|server| !server.is_loopback()).map(|server| server.to_string()).collect()
+impl Known {
+    fn of(network: NetworkInspect) -> Self {
+        let bridge = network.labels.and_then(|mut labels| labels.remove(BRIDGE));
+        let ranges = network.ipam.and_then(|ipam| ipam.config).unwrap_or_default();
+        let gateways = ranges.into_iter().filter_map(|range| range.gateway?.parse().ok());
+        Known { bridge: bridge.filter(|bridge| !bridge.is_empty()), gateways: gateways.collect() }
+    }
 }

@@ -39,6 +39,8 @@ const FILES: u64 = 4096;
 pub(crate) const TASKS_TOGETHER: u64 = 16_384;
 /// What can be written: in memory, and counted as such.
 pub(crate) const SCRATCH: &str = "rw,nosuid,nodev,size=64m,mode=1777";
+/// What only root could write.
+const FOR_ROOT: &str = "rw,nosuid,nodev,noexec,size=64k,mode=0755";
 const SHARED_MEMORY: i64 = 16 << 20;
 
 pub(crate) fn body(
@@ -74,7 +76,7 @@ fn confinement(spec: &LaunchSpec, network: Reach, ways: Ways<'_>) -> HostConfig 
         security_opt: Some(vec!["no-new-privileges".into()]),
         privileged: Some(false),
         readonly_rootfs: Some(true),
-        tmpfs: Some(HashMap::from([("/tmp".into(), SCRATCH.into())])),
+        tmpfs: Some(tmpfs()),
         shm_size: Some(SHARED_MEMORY),
         network_mode: Some(match network {
             Reach::Open => network::NAME.into(),
@@ -85,6 +87,7 @@ fn confinement(spec: &LaunchSpec, network: Reach, ways: Ways<'_>) -> HostConfig 
             limit("nofile", FILES, Resource::Nofile),
             limit("nproc", TASKS_TOGETHER, Resource::Nproc),
             limit("core", 0, Resource::Core),
+            limit("memlock", 0, Resource::Memlock),
         ]),
         log_config: Some(HostConfigLogConfig {
             typ: Some("json-file".into()),
@@ -93,6 +96,13 @@ fn confinement(spec: &LaunchSpec, network: Reach, ways: Ways<'_>) -> HostConfig 
         mounts: Some(mounts(spec, ways)),
         ..HostConfig::default()
     }
+}
+
+/// Podman gives a container with a read-only root its own writable `/run` and `/var/tmp`, unless
+/// it is told otherwise.
+fn tmpfs() -> HashMap<String, String> {
+    let folders = [("/tmp", SCRATCH), ("/run", FOR_ROOT), ("/var/tmp", FOR_ROOT)];
+    folders.map(|(folder, options)| (folder.into(), options.into())).into()
 }
 
 pub(crate) fn limit(name: &str, wanted: u64, resource: Resource) -> ResourcesUlimits {

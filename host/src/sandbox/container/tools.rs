@@ -155,7 +155,7 @@ impl ImageTools {
         let containers = &self.containers;
         let _turn = containers.turns.acquire().await.map_err(|_| LaunchError::Stopped)?;
         if network_of(order) == network::TOOLS {
-            network::bridge(engine, network::TOOLS).await?;
+            network::network(engine, network::TOOLS).await?;
         }
         let number = self.numbers.take();
         let worker = format!("tool-{}", number.number + 1);
