@@ -11,9 +11,11 @@ mod counts;
 mod hostile;
 mod hosts;
 mod images;
+mod inspect;
 mod interference;
 mod packages;
 mod perl;
+mod reach;
 mod restarts;
 
 const HELLO: &str = "export default async (ctx) => {
@@ -43,46 +45,6 @@ fn cpus(config: &Value) -> f64 {
     let nano = number("NanoCpus").map(|nano| nano / 1e9);
     let quota = || Some(number("CpuQuota")? / number("CpuPeriod")?);
     nano.or_else(quota).unwrap_or_default()
-}
-
-#[tokio::test]
-#[ignore = "needs engines: scripts/test engines"]
-async fn s1_inspect_shows_every_wall() {
-    for engine in Engine::all() {
-        let limits = json!({"functions": {"pool": {"memory_limit": "96mb", "cpu_limit": 0.5}}});
-        let host = small(&engine, limits).await;
-        let running = until_running(&engine, &host, 1).await;
-        let seen = engine.inspect(&running[0]["Id"]);
-        let config = &seen["HostConfig"];
-        let memory = 96 << 20;
-        assert_eq!((&config["Memory"], &config["MemorySwap"]), (&json!(memory), &json!(memory)));
-        assert!((cpus(config) - 0.5).abs() < 0.01, "{config:#}");
-        assert_eq!(config["PidsLimit"], 512);
-        assert_eq!(config["ReadonlyRootfs"], true);
-        assert_eq!(config["Privileged"], false);
-        assert_eq!(config["NetworkMode"], "none");
-        let dropped = config["CapDrop"].as_array().expect("a list");
-        assert!(dropped.contains(&json!("ALL")) || dropped.len() > 10, "{dropped:?}");
-        assert!(seen["EffectiveCaps"].as_array().is_none_or(Vec::is_empty), "{seen:#}");
-        let options = config["SecurityOpt"].to_string();
-        assert!(options.contains("no-new-privileges"), "{options}");
-        assert_eq!(seen["Config"]["User"], "65532:65532");
-        let ports = &config["PortBindings"];
-        assert!(ports.is_null() || ports == &json!({}), "{ports}");
-        let mounts = seen["Mounts"].as_array().expect("a list");
-        let writable: Vec<_> =
-            mounts.iter().filter(|m| m["Type"] == "bind" && m["RW"] == true).collect();
-        assert!(writable.is_empty(), "{writable:?}");
-        assert!(mounts.iter().any(|m| m["Destination"] == "/run/alyx"), "{mounts:?}");
-        let limit = |name: &str| {
-            let all = config["Ulimits"].as_array().expect("a list");
-            let is =
-                |l: &&Value| l["Name"].as_str().is_some_and(|n| n.to_lowercase().ends_with(name));
-            all.iter().find(is).map(|l| l["Hard"].clone())
-        };
-        assert_eq!(limit("nofile"), Some(json!(4096)), "{config:#}");
-        assert_eq!(limit("core"), Some(json!(0)), "{config:#}");
-    }
 }
 
 #[tokio::test]

@@ -131,6 +131,13 @@ impl Project {
         ENGINES.iter().any(|variable| self.env.contains_key(*variable))
     }
 
+    /// Where the engine of its workers listens.
+    pub(crate) fn engine_socket(&self) -> String {
+        let address = ENGINES.iter().find_map(|variable| self.env.get(*variable));
+        let address = address.and_then(|address| address.to_str()).expect("it has an engine");
+        address.trim_start_matches("unix://").to_owned()
+    }
+
     /// Where its commands keep what is built once.
     pub(crate) fn cache(&self) -> PathBuf {
         PathBuf::from(&self.env["XDG_CACHE_HOME"])
