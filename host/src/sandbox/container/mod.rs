@@ -215,8 +215,12 @@ impl Shared {
         let ways = Ways { proxy: proxy_folder, home: &home };
         let mut body = shape::body(&spec, self.image.name(), containers.network, ways);
         body.labels = Some(containers.identity.labels(&self.runtime, &spec.worker));
-        if let (Reach::Open, Some(config)) = (containers.network, &mut body.host_config) {
+        let config = body.host_config.get_or_insert_default();
+        if containers.network == Reach::Open {
             config.dns = guard::name_servers_to_ask();
+        }
+        if engine.kind() == Kind::Podman {
+            shape::keep_from_writing(config);
         }
         let (id, name) = self.create(&engine, body, &number).await?;
         let running = Running {

@@ -76,7 +76,7 @@ fn confinement(spec: &LaunchSpec, network: Reach, ways: Ways<'_>) -> HostConfig 
         security_opt: Some(vec!["no-new-privileges".into()]),
         privileged: Some(false),
         readonly_rootfs: Some(true),
-        tmpfs: Some(tmpfs()),
+        tmpfs: Some(HashMap::from([("/tmp".into(), SCRATCH.into())])),
         shm_size: Some(SHARED_MEMORY),
         network_mode: Some(match network {
             Reach::Open => network::NAME.into(),
@@ -98,11 +98,11 @@ fn confinement(spec: &LaunchSpec, network: Reach, ways: Ways<'_>) -> HostConfig 
     }
 }
 
-/// Podman gives a container with a read-only root its own writable `/run` and `/var/tmp`, unless
-/// it is told otherwise.
-fn tmpfs() -> HashMap<String, String> {
-    let folders = [("/tmp", SCRATCH), ("/run", FOR_ROOT), ("/var/tmp", FOR_ROOT)];
-    folders.map(|(folder, options)| (folder.into(), options.into())).into()
+/// Podman gives a container with a read-only root a `/run` and a `/var/tmp` that anybody can write,
+/// unless it is told otherwise; on Docker they are read-only as they are.
+pub(crate) fn keep_from_writing(config: &mut HostConfig) {
+    let folders = ["/run", "/var/tmp"].map(|folder| (folder.to_owned(), FOR_ROOT.to_owned()));
+    config.tmpfs.get_or_insert_default().extend(folders);
 }
 
 pub(crate) fn limit(name: &str, wanted: u64, resource: Resource) -> ResourcesUlimits {
