@@ -108,7 +108,7 @@ fn more_attacks(world: &World) -> Vec<Attack> {
         "/proc/sys/kernel/core_pattern",
         "/proc/sys/vm/overcommit_memory",
         "/sys/fs/cgroup/memory/memory.limit_in_bytes",
-        "/sys/fs/cgroup/cgroup.procs",
+        "/sys/fs/cgroup/pids/cgroup.procs",
         "/sys/kernel/mm/transparent_hugepage/enabled",
         "/dev/kmsg",
         "/dev/mem",

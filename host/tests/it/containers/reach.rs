@@ -6,6 +6,7 @@ use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::process::{Child, Command, Stdio};
 
 use serde_json::{Value, json};
+use tokio::sync::Mutex;
 
 use super::until_running;
 use crate::harness::engine::Engine;
@@ -29,6 +30,9 @@ const listen = () => new Promise((done) => {
 });
 export default (ctx) => (ctx.input.host ? reach(ctx.input) : listen());";
 const METADATA: &str = "169.254.169.254";
+
+/// What these tests look at and change, the firewall and the cables, there is once.
+static TURN: Mutex<()> = Mutex::const_new(());
 
 /// The machine beside this one, which ends with this.
 struct Beside {
@@ -122,6 +126,7 @@ fn jumps(bridge: &str) -> Vec<String> {
 #[tokio::test]
 #[ignore = "needs engines: scripts/test engines"]
 async fn s1_an_open_network_is_the_internet_and_nothing_near() {
+    let _turn = TURN.lock().await;
     let (beside, (_service, port)) = (Beside::start(), service());
     for engine in Engine::all() {
         // Names are asked for at a private address.
@@ -151,6 +156,7 @@ async fn s1_an_open_network_is_the_internet_and_nothing_near() {
 #[tokio::test]
 #[ignore = "needs engines: scripts/test engines"]
 async fn s1_workers_of_an_open_network_do_not_reach_each_other() {
+    let _turn = TURN.lock().await;
     for engine in Engine::all() {
         let (one, other) =
             tokio::join!(project(&engine, "open").serve(), project(&engine, "open").serve());
@@ -174,6 +180,7 @@ async fn s1_workers_of_an_open_network_do_not_reach_each_other() {
 #[tokio::test]
 #[ignore = "needs engines: scripts/test engines"]
 async fn w7_rules_that_somebody_removes_are_set_again_with_the_next_worker() {
+    let _turn = TURN.lock().await;
     let (_service, port) = service();
     for engine in Engine::all() {
         let host = project(&engine, "open").serve().await;
@@ -198,6 +205,7 @@ async fn w7_rules_that_somebody_removes_are_set_again_with_the_next_worker() {
 #[tokio::test]
 #[ignore = "needs engines: scripts/test engines"]
 async fn s1_what_cannot_be_refused_is_said_once() {
+    let _turn = TURN.lock().await;
     for engine in Engine::all() {
         let project = project(&engine, "open").env("PATH", "/nowhere");
         let host = project.serve().await;
@@ -217,6 +225,7 @@ async fn s1_what_cannot_be_refused_is_said_once() {
 #[tokio::test]
 #[ignore = "needs engines: scripts/test engines"]
 async fn s1_without_an_open_network_nothing_is_reached_but_through_the_proxy() {
+    let _turn = TURN.lock().await;
     let (beside, (_service, port)) = (Beside::start(), service());
     for engine in Engine::all() {
         let open = project(&engine, "open").serve().await;
