@@ -39,7 +39,7 @@ enum Kind {
     /// An image has interpreter and shim in it.
     Image,
     /// Functions and the shim itself are built first.
-    Go(GoToolchain),
+    Go(Box<GoToolchain>),
 }
 
 /// Why a runtime cannot be used here, and what would mend it.
@@ -117,7 +117,7 @@ impl Runtime {
             (None, "go") => {
                 let (version, toolchain) = go(&source).await?;
                 readable = vec![toolchain.binaries()];
-                (version, Kind::Go(toolchain))
+                (version, Kind::Go(Box::new(toolchain)))
             }
             (None, other) => {
                 let message = format!(

@@ -140,7 +140,7 @@ impl ImageTools {
         line: Listener<'_>,
     ) -> io::Result<i64> {
         let mut tool = self.start(engine, user, order).await.map_err(io::Error::other)?;
-        let followed = timeout(patience, tool.follow(line)).await;
+        let followed = timeout(patience, Box::pin(tool.follow(line))).await;
         tool.remove().await;
         let over = || format!("no end after {patience:?}");
         followed.map_err(|_| io::Error::new(io::ErrorKind::TimedOut, over()))
@@ -240,7 +240,7 @@ impl Running {
             }
         };
         let mut told = pin!(async { tokio::join!(feed, tell) });
-        let mut ended = pin!(exit_code(&self.engine, &self.id, Notice::Soon));
+        let mut ended = Box::pin(exit_code(&self.engine, &self.id, Notice::Soon));
         tokio::select! {
             _ = &mut told => ended.await,
             code = &mut ended => {

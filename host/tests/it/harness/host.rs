@@ -178,6 +178,10 @@ impl Drop for Host {
 impl Host {
     /// Has the host stop at once, and waits for it for a while. It is told again and again: two
     /// signals at a time may count as one, and only a second one means at once.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "no runtime waits here, and the child tells nobody"
+    )]
     fn leave(&mut self) {
         let deadline = Instant::now() + PATIENCE;
         while matches!(self.child.try_wait(), Ok(None)) && Instant::now() < deadline {
