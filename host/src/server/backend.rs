@@ -21,17 +21,9 @@ use crate::sandbox::container::image::Image;
 use crate::sandbox::profile::Reach;
 use crate::sandbox::run_dir::RunDir;
 use crate::server::Mode;
+use crate::server::place::Place;
 use crate::server::tools::{self, Tools};
 use crate::workshop::Workshop;
-
-/// What workers of one runtime run in.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Place {
-    Process,
-    /// Made from this image.
-    Container(String),
-    Nowhere(Unavailable),
-}
 
 /// What workers of all runtimes run in.
 #[derive(Debug)]

@@ -9,7 +9,8 @@ use futures_util::future::join_all;
 use crate::config::Config;
 use crate::registry::Registry;
 use crate::runtime::{Runtime, Source, Unavailable, shims};
-use crate::server::backend::{Backends, Place};
+use crate::server::backend::Backends;
+use crate::server::place::Place;
 use crate::server::{Mode, ServerError};
 
 /// What of the host's environment the Go toolchain needs.

@@ -21,7 +21,8 @@ use crate::sandbox::process::ProcessLauncher;
 use crate::sandbox::profile::{Level, Reach};
 use crate::sandbox::run_dir::RunDir;
 use crate::server::ServerError;
-use crate::server::backend::{Backends, Place, reach};
+use crate::server::backend::{Backends, reach};
+use crate::server::place::Place;
 
 /// What workers of all runtimes share.
 #[derive(Debug)]

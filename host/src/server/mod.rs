@@ -8,6 +8,7 @@ pub mod found;
 pub mod backend;
 pub mod packages;
 mod tools;
+mod place;
 pub mod auth;
 pub mod examine;
 pub mod limits;

@@ -13,7 +13,7 @@ use crate::images::listed::look;
 use crate::runtime::probe;
 use crate::sandbox::container::Containers;
 use crate::sandbox::container::tools::ImageTools;
-use crate::server::backend::Place;
+use crate::server::place::Place;
 
 /// The tools of a runtime whose workers are containers.
 #[derive(Debug)]
