@@ -6,7 +6,7 @@
  */
 
 import { createConnection, createServer } from "node:net";
-import { Worker, isMainThread, parentPort, workerData } from "node:worker_threads";
+import { isMainThread, parentPort, Worker, workerData } from "node:worker_threads";
 
 const ADDRESS = { host: "127.0.0.1", port: 3128 };
 
