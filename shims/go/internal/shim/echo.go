@@ -1,7 +1,6 @@
 package shim
 
 import (
-	"os"
 	"strings"
 	"syscall"
 	"time"
@@ -9,7 +8,7 @@ import (
 
 // echoes says that log lines are to be seen on the real stdout as well: it is
 // the log of the engine that runs the worker's container.
-var echoes = os.Getenv("ALYX_ECHO") != ""
+var echoes = takeVariable("ALYX_ECHO") != ""
 
 var oneLine = strings.NewReplacer("\r", "", "\n", `\n`)
 

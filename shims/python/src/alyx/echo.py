@@ -13,7 +13,8 @@ def line(level: str, text: str, fields: str) -> None:
     """Writes one line; fields are JSON, or nothing."""
     now = time()
     second = strftime("%Y-%m-%dT%H:%M:%S", gmtime(now))
-    whole = f"{second}.{int(now * 1000) % 1000:03}Z {level.upper()} {text} {fields}".rstrip()
+    stamp = f"{second}.{int(now * 1000) % 1000:03}Z"
+    whole = f"{stamp} {level.upper()} {text} {fields}".rstrip()
     whole = whole.replace("\r", "").replace("\n", "\\n") + "\n"
     try:
         os.write(1, whole.encode("utf-8", "replace"))
