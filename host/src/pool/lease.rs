@@ -82,7 +82,11 @@ impl Lease {
             self.worker.peer.call(context, |id| invoke_frame(id, &params(invocation), input));
         let call = called.map_err(|error| match error {
             peer::CallError::TooLarge { size, limit } => CallError::TooLarge { size, limit },
-            peer::CallError::Closed => CallError::NotDelivered,
+            peer::CallError::Closed => {
+                // The pool has yet to hear of its end, and must not give it out again meanwhile.
+                self.pool.suspend(self.worker.number, true);
+                CallError::NotDelivered
+            }
         })?;
         let mut running = Running(Some((self, call)));
         let Some((_, call)) = running.0.as_mut() else { unreachable!("set on the line above") };
