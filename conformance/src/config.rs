@@ -32,6 +32,9 @@ pub struct RuntimeConfig {
     /// it.
     #[serde(default)]
     pub same: BTreeMap<String, String>,
+    /// False where a handler does one thing at a time: cases that need more are skipped.
+    #[serde(default)]
+    pub parallel: Option<bool>,
     #[serde(default)]
     pub known_failing: Option<String>,
 }

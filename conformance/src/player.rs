@@ -78,6 +78,9 @@ pub async fn play(
     player.host.process.kill().await;
     let mut played = player.played;
     played.failure = failure.filter(|_| played.skipped.is_none());
+    if let Some(failure) = &mut played.failure {
+        failure.differences.extend(player.host.misfits());
+    }
     played.frames = player.host.transcript.render();
     played.process_output = player.host.process.output();
     played.runtime = player.hello.pointer("/params/runtime").cloned();
@@ -108,9 +111,8 @@ impl Player<'_> {
         if self.case.address.is_none() {
             self.greet().await?;
         }
-        let offers = |name: &String| self.hello.pointer("/params/capabilities")?.get(name);
-        if let Some(name) = self.case.needs.capability.as_ref().filter(|n| offers(n).is_none()) {
-            self.played.skipped = Some(format!("the shim does not offer '{name}'"));
+        if let Some(lack) = self.lacks() {
+            self.played.skipped = Some(lack);
             return Ok(());
         }
         for spec in &self.case.load {
@@ -125,6 +127,19 @@ impl Player<'_> {
             self.step(step).await.map_err(place)?;
         }
         self.epilogue().await
+    }
+
+    /// What the case needs and `hello` does not announce.
+    fn lacks(&self) -> Option<String> {
+        let needs = &self.case.needs;
+        let offers = |name: &String| self.hello.pointer("/params/capabilities")?.get(name);
+        if let Some(name) = needs.capability.as_ref().filter(|name| offers(name).is_none()) {
+            return Some(format!("the shim does not offer '{name}'"));
+        }
+        let most = self.hello.pointer("/params/concurrency/max").and_then(Value::as_u64);
+        let (needed, most) = (needs.concurrency?, most.unwrap_or(1));
+        let too_few = most < needed;
+        too_few.then(|| format!("the shim takes {most} at once, and this needs {needed}"))
     }
 
     /// The shim speaks first; nothing else may come before the answer.

@@ -118,6 +118,12 @@ impl ReferenceHost {
         self.write(&bytes, split).await
     }
 
+    /// Where unanswered requests of the shim differ from what the case is ready to answer.
+    #[must_use]
+    pub fn misfits(&self) -> Vec<String> {
+        self.syscalls.misfits()
+    }
+
     /// Answers `hello` with this result.
     ///
     /// # Errors

@@ -28,6 +28,8 @@ pub struct Plan {
     pub fixtures: Arc<Fixtures>,
     /// Whether the runtime loads the author's files or what `prepare` builds of them.
     pub loads: Loads,
+    /// Whether a handler can do several things at once.
+    pub parallel: bool,
     pub cases: Vec<Written>,
     pub transports: Vec<Transport>,
     pub known: KnownFailing,
@@ -136,7 +138,7 @@ async fn all(
 
 async fn one(plan: &Plan, case: &Case, transport: Transport) -> (CaseResult, Option<Value>) {
     let started = Instant::now();
-    let played = match not_for(case, plan.loads) {
+    let played = match not_for(case, plan) {
         Some(reason) => Played { skipped: Some(reason), ..Played::default() },
         None => play(case, transport, &plan.starter, &plan.fixtures).await,
     };
@@ -144,8 +146,11 @@ async fn one(plan: &Plan, case: &Case, transport: Transport) -> (CaseResult, Opt
     (judged(plan, case, transport, played, started.elapsed()), runtime)
 }
 
-fn not_for(case: &Case, loads: Loads) -> Option<String> {
-    match (case.needs.loads, loads) {
+fn not_for(case: &Case, plan: &Plan) -> Option<String> {
+    if case.needs.parallel && !plan.parallel {
+        return Some("handlers of this runtime do one thing at a time".into());
+    }
+    match (case.needs.loads, plan.loads) {
         (Some(Loads::Source), Loads::Binary) => Some("the runtime compiles before it loads".into()),
         (Some(Loads::Binary), Loads::Source) => Some("the runtime loads source".into()),
         _ => None,

@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 use crate::answers::{answer, refusal};
 use crate::case::Script;
 use crate::generated::with_generated;
+use crate::matcher::Difference;
 use crate::{matcher, schema_check};
 
 /// The requests of one connection.
@@ -22,6 +23,8 @@ pub struct Syscalls {
     invocations: BTreeMap<u64, bool>,
     /// Unanswered requests of the shim, and on whose behalf they are.
     open: BTreeMap<u64, Option<u64>>,
+    /// Why no script of its method answered a request; a step may do so all the same.
+    misfits: BTreeMap<u64, Vec<String>>,
 }
 
 #[derive(Debug, Default)]
@@ -109,7 +112,7 @@ impl Syscalls {
                 let answer = refusal(&message["id"], -32029, "INVOCATION_ENDED", &why);
                 Verdict { answer: Some(answer), finding: None }
             }
-            _ => Verdict { answer: self.scripted(method, message), finding: None },
+            _ => Verdict { answer: self.scripted(id, method, message), finding: None },
         }
     }
 
@@ -126,16 +129,36 @@ impl Syscalls {
         })
     }
 
-    fn scripted(&self, method: &str, message: &Value) -> Option<Value> {
+    /// Where the requests that nobody has answered differ from what the case is ready to answer.
+    #[must_use]
+    pub fn misfits(&self) -> Vec<String> {
+        let unanswered = self.misfits.iter().filter(|(id, _)| self.open.contains_key(id));
+        unanswered.flat_map(|(_, lines)| lines.clone()).collect()
+    }
+
+    fn scripted(&mut self, id: u64, method: &str, message: &Value) -> Option<Value> {
         let none = json!({});
         let params = message.get("params").unwrap_or(&none);
-        let fits = |pattern: &Value| matcher::compare(&with_generated(pattern), params).is_empty();
-        let script = self
-            .scripts
-            .iter()
-            .find(|script| script.on == method && script.params.as_ref().is_none_or(fits))?;
-        // The case was checked: its templates have no unknown words.
-        answer(&script.template(), message).ok()
+        let mut misfit = Vec::new();
+        for script in self.scripts.iter().filter(|script| script.on == method) {
+            let pattern = script.params.as_ref().map(with_generated);
+            let differences = pattern.map(|pattern| matcher::compare(&pattern, params));
+            let differences = differences.unwrap_or_default();
+            if differences.is_empty() {
+                // The case was checked: its templates have no unknown words.
+                return answer(&script.template(), message).ok();
+            }
+            misfit = differences;
+        }
+        if !misfit.is_empty() {
+            let shown =
+                |d: &Difference| format!("{}: expected {}, got {}", d.path, d.expected, d.got);
+            let head =
+                format!("request {id} '{method}' fits nothing that the host of this case answers:");
+            let lines = [head].into_iter().chain(misfit.iter().map(shown)).collect();
+            self.misfits.insert(id, lines);
+        }
+        None
     }
 }
 
@@ -177,6 +200,10 @@ mod tests {
         assert_eq!(host.received(&get(2, 5, "a")).answer.unwrap()["result"], json!({"doc": null}));
         let kept = host.received(&get(3, 5, "b"));
         assert!(kept.answer.is_none() && kept.finding.is_none());
+        let misfits = host.misfits().join("\n");
+        assert!(misfits.contains("request 3 'db.get'") && misfits.contains("$.id"), "{misfits}");
+        host.sent(&json!({"id": 3, "result": {"doc": null}}));
+        assert!(host.misfits().is_empty(), "a step answered it");
     }
 
     #[test]

@@ -6,8 +6,8 @@
 
 use std::ffi::OsString;
 use std::io::{self, Read};
-use std::path::{Path, PathBuf};
-use std::process::{ExitCode, Output, Stdio};
+use std::path::Path;
+use std::process::{ExitCode, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,38 +16,39 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::Command;
 use tokio::sync::mpsc;
 
+use crate::workshop::{Later, Listener, Order, Printed, Workshop};
+
 /// The argument that makes the host a keeper.
 const KEEPER: &str = "__alyx_keeper";
 /// Of a longer line only the beginning is kept.
-const MAX_LINE: usize = 8 << 10;
+const MAX_LINE: usize = 256 << 10;
 /// Lines that wait to be read.
-const QUEUE: usize = 256;
+pub(crate) const QUEUE: usize = 64;
 
-/// What to run.
-#[derive(Debug, Clone)]
-pub struct Order {
-    pub program: PathBuf,
-    pub arguments: Vec<OsString>,
-    pub folder: PathBuf,
-    pub env: Vec<(String, String)>,
-}
-
-/// A line that a tool printed, and whether on its stdout.
+/// The tools of this machine.
 #[derive(Debug)]
-pub struct Printed {
-    pub text: String,
-    pub stdout: bool,
+pub struct Machine;
+
+impl Workshop for Machine {
+    fn run<'a>(
+        &'a self,
+        order: &'a Order,
+        patience: Duration,
+        line: Listener<'a>,
+    ) -> Later<'a, io::Result<bool>> {
+        Box::pin(run(order, patience, line))
+    }
+
+    fn identity(&self) -> Later<'_, Result<String, String>> {
+        Box::pin(std::future::ready(Ok("this machine".to_owned())))
+    }
 }
 
 /// Runs to the end and hands over each line; true when the tool says that it has succeeded.
 ///
 /// # Errors
 /// When it cannot be started, or has not ended in time.
-pub async fn run(
-    order: &Order,
-    patience: Duration,
-    mut line: impl FnMut(Printed),
-) -> io::Result<bool> {
+async fn run(order: &Order, patience: Duration, line: Listener<'_>) -> io::Result<bool> {
     let mut child = command(&order.program, &order.env)
         .args(&order.arguments)
         .current_dir(&order.folder)
@@ -75,7 +76,7 @@ pub async fn run(
 }
 
 /// A tool with a keeper, to be given its arguments.
-pub(crate) fn command(program: &Path, env: &[(String, String)]) -> Command {
+fn command(program: &Path, env: &[(String, String)]) -> Command {
     let mut command = Command::new("/proc/self/exe");
     command.arg0("alyx").arg(KEEPER).arg(program);
     command.env_clear().envs(env.iter().map(|(name, value)| (name, value)));
@@ -85,14 +86,8 @@ pub(crate) fn command(program: &Path, env: &[(String, String)]) -> Command {
     command
 }
 
-/// Runs a [`command`] to its end. Dropped before that, it takes all it has started with it.
-pub(crate) async fn output(mut command: Command) -> io::Result<Output> {
-    let mut child = command.spawn()?;
-    let _leash = child.stdin.take();
-    child.wait_with_output().await
-}
-
-async fn read_lines(
+/// Reads lines of a tool until there are no more.
+pub(crate) async fn read_lines(
     mut source: impl AsyncRead + Unpin,
     stdout: bool,
     lines: mpsc::Sender<Printed>,

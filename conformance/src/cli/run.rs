@@ -154,6 +154,7 @@ async fn plan(
             patience: Duration::from_millis(config.start_timeout_ms.unwrap_or(10_000)),
         },
         fixtures: Arc::new(fixtures),
+        parallel: config.parallel.unwrap_or(true),
         loads: if config.prepare.is_some() { Loads::Binary } else { Loads::Source },
         cases,
         transports: args.transport.0.clone(),

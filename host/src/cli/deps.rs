@@ -9,14 +9,15 @@ use comfy_table::{Table, presets};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::cli::output::{print, print_json};
 use crate::cli::{ConfigFile, Failure};
 use crate::config::model::Level;
 use crate::deps::blame::Fault;
 use crate::deps::progress::{Progress, told};
-use crate::deps::{Deps, Purpose, Row};
-use crate::registry::Registry;
+use crate::deps::{Deps, Row};
+use crate::server::packages::Packages;
 
 /// How often a spinner turns.
 const TICK: Duration = Duration::from_millis(100);
@@ -45,22 +46,55 @@ pub(crate) struct Install {
 
 pub(crate) async fn run(Command::Install(options): Command) -> Result<(), Failure> {
     let config = options.config.load()?;
-    let registry = Registry::scan(&config.functions, &config.variables);
-    let deps = Deps::new(&config, if options.check { Purpose::Look } else { Purpose::Use });
-    deps.adopt(&registry).await;
-    if !options.check {
-        let wordy = matches!(config.logging.level, Level::Debug | Level::Trace);
-        if std::io::stderr().is_terminal() && !wordy {
-            deps.install(&Bars::default()).await;
-        } else {
-            deps.install(&Lines { wordy }).await;
+    let wordy = matches!(config.logging.level, Level::Debug | Level::Trace);
+    let packages = Packages::open(&config, !options.check).await?;
+    let interrupted = !options.check && {
+        let install = install(&packages.deps, wordy);
+        tokio::select! {
+            () = install => false,
+            caught = interruption() => caught,
         }
+    };
+    packages.close().await;
+    if interrupted {
+        return Err(Failure::failed("interrupted; what was installed before stays in use"));
     }
-    let rows = deps.rows();
+    let rows = packages.deps.rows();
     show(&rows, options.json)?;
+    verdict(&rows, &packages.deps.unknown(), options.check)
+}
+
+async fn install(deps: &Deps, wordy: bool) {
+    if std::io::stderr().is_terminal() && !wordy {
+        deps.install(&Bars::default()).await;
+    } else {
+        deps.install(&Lines { wordy }).await;
+    }
+}
+
+/// Waits until somebody has had enough.
+async fn interruption() -> bool {
+    let (Ok(mut interrupt), Ok(mut terminate)) =
+        (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+    else {
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+    true
+}
+
+fn verdict(rows: &[Row], unknown: &[(String, String)], check: bool) -> Result<(), Failure> {
+    if let Some((list, why)) = unknown.first() {
+        return Err(Failure::failed(format!(
+            "the packages of '{list}' cannot be installed: {why}"
+        )));
+    }
     let lacking: Vec<_> = rows.iter().filter(|row| !row.whole).map(|row| &*row.list).collect();
     let lists = lacking.join(", ");
-    match (lacking.len(), options.check) {
+    match (lacking.len(), check) {
         (0, _) => Ok(()),
         (_, true) => {
             Err(Failure::failed(format!("packages are missing: {lists}; run 'alyx deps install'")))

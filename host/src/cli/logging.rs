@@ -28,7 +28,7 @@ pub(crate) fn start(config: &LoggingConfig, style: Style) -> WorkerGuard {
         Level::Warn => "warn",
         Level::Error => "error",
     };
-    let filter = EnvFilter::new(format!("{level},hyper=info,h2=info"));
+    let filter = EnvFilter::new(format!("{level},hyper=info,bollard=info"));
     let lines = tracing_subscriber::fmt().with_writer(writer).with_env_filter(filter);
     match config.format {
         LogFormat::Json => lines.json().flatten_event(true).init(),

@@ -7,6 +7,9 @@ pub mod list;
 pub mod invoke;
 pub mod token;
 pub mod deps;
+pub mod runtimes;
+pub mod runtimes_list;
+pub mod runtimes_progress;
 pub mod dev;
 pub mod limits;
 pub mod doctor;
@@ -58,6 +61,9 @@ enum Command {
     /// Install the packages that functions use
     #[command(subcommand)]
     Deps(deps::Command),
+    /// Build or list the images that functions run in when an engine is used
+    #[command(subcommand)]
+    Runtimes(runtimes::Command),
     /// Print an access token, to try functions as some user
     #[command(
         after_help = "Example:\n  TOKEN=$(alyx token --id u1 --role admin --expires 1h)\n  curl -X POST http://localhost:8090/api/functions/hello -H \"Authorization: Bearer $TOKEN\""
@@ -110,8 +116,7 @@ impl Failure {
 impl From<ServerError> for Failure {
     fn from(error: ServerError) -> Self {
         match error {
-            ServerError::Backend(_)
-            | ServerError::Confinement(_)
+            ServerError::Confinement(_)
             | ServerError::Auth(_)
             | ServerError::Store(StoreError::Declaration(_) | StoreError::Destructive { .. }) => {
                 Failure::usage(error)
@@ -172,6 +177,7 @@ async fn dispatch(command: Command) -> Result<(), Failure> {
         Command::List(options) => list::run(options).await,
         Command::Invoke(options) => invoke::run(options).await,
         Command::Deps(command) => deps::run(command).await,
+        Command::Runtimes(command) => runtimes::run(command).await,
         Command::Token(options) => token::run(options),
         Command::Limits(options) => limits::run(&options),
         Command::Doctor(options) => doctor::run(options).await,

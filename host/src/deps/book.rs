@@ -247,7 +247,7 @@ mod tests {
                 root: "/f".into(),
                 folder: "/f".into(),
                 label: id.list.clone(),
-                source: Source::Requirements,
+                source: Source::Requirements { local: Vec::new() },
                 digest: [0; 32],
             };
             let failed = Standing::failed(Fault::new("no luck"), old.clone());

@@ -84,8 +84,12 @@ async fn fresh(job: &Job<'_>, key: &str) -> Result<PathBuf, Fault> {
 async fn with_tool(job: &Job<'_>, partial: &Path) -> Result<Option<List>, Fault> {
     match &job.list.source {
         Source::Npm { locked, local } => npm::install(job, partial, *locked, local).await,
-        Source::Requirements => pip::install(job, partial, None).await.map(|()| None),
-        Source::Project(wanted) => pip::install(job, partial, Some(wanted)).await.map(|()| None),
+        Source::Requirements { local } => {
+            pip::install(job, partial, None, local).await.map(|()| None)
+        }
+        Source::Project(wanted) => {
+            pip::install(job, partial, Some(wanted), &[]).await.map(|()| None)
+        }
         Source::Modules => modules::install(job, partial).await.map(|()| None),
         Source::Broken(why) => Err(Fault::new(why)),
     }

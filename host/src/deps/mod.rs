@@ -29,6 +29,7 @@ use crate::config::model::RuntimeConfig;
 use crate::deps::book::Id;
 use crate::deps::list::List;
 use crate::deps::progress::{Logged, Progress};
+use crate::deps::tools::Workshops;
 use crate::deps::upkeep::Upkeep;
 use crate::registry::Registry;
 use crate::registry::function::Function;
@@ -71,12 +72,12 @@ pub struct Deps {
 
 impl Deps {
     #[must_use]
-    pub fn new(config: &Config, purpose: Purpose) -> Deps {
+    pub fn new(config: &Config, purpose: Purpose, elsewhere: Workshops) -> Deps {
         let stranger = |runtime: &RuntimeConfig| runtime.command.is_some() || !runtime.enabled;
         let runtimes = config.functions.runtimes.iter();
         let strangers = runtimes.filter(|(_, runtime)| stranger(runtime));
         Deps {
-            upkeep: Arc::new(Upkeep::new(config, purpose)),
+            upkeep: Arc::new(Upkeep::new(config, purpose, elsewhere)),
             strangers: strangers.map(|(name, _)| name.clone()).collect(),
         }
     }
@@ -190,6 +191,12 @@ impl Deps {
         self.upkeep.book.lock().rows()
     }
 
+    /// Lists that nothing can be said of, and why: their language is not there.
+    #[must_use]
+    pub fn unknown(&self) -> Vec<(String, String)> {
+        self.upkeep.unknown.lock().clone().into_iter().collect()
+    }
+
     /// The lists of a function, its own before the folder's.
     fn lists(&self, function: &Function, read: &mut Lists) -> Vec<List> {
         let Some(language) = Language::of_runtime(&function.runtime) else { return Vec::new() };
@@ -218,9 +225,12 @@ impl Deps {
         for (lists, function) in wanted {
             let mut ids = Vec::with_capacity(lists.len());
             for list in lists {
-                ids.extend(self.upkeep.identify(list).await);
+                ids.push(self.upkeep.identify(list).await);
             }
-            needs.push((function.revision.clone(), function.name.clone(), ids));
+            // What is not known now is asked for again when the function is called.
+            if let Ok(ids) = ids.into_iter().collect() {
+                needs.push((function.revision.clone(), function.name.clone(), ids));
+            }
         }
         self.upkeep.note(needs, whole);
     }

@@ -3,6 +3,7 @@
 //! All sets of a project share one module cache, which the toolchain itself keeps whole. A set is
 //! the list of the modules that it needs there.
 
+use std::ffi::OsString;
 use std::fs;
 use std::path::Path;
 
@@ -12,6 +13,7 @@ use crate::deps::blame::Fault;
 use crate::deps::folders::remove;
 use crate::deps::job::Job;
 use crate::deps::list::go::RUNTIME;
+use crate::workshop::Order;
 
 /// Of what `go mod download -json` prints.
 const MAX_JSON: usize = 8 << 20;
@@ -32,7 +34,7 @@ pub(crate) async fn install(job: &Job<'_>, partial: &Path) -> Result<(), Fault> 
 }
 
 async fn download(job: &Job<'_>, partial: &Path) -> Result<(), Fault> {
-    let (go, folder) = (&job.tool.program, &job.list.folder);
+    let folder = &job.list.folder;
     let modfile = partial.join("go.mod");
     for name in ["go.mod", "go.sum"] {
         match fs::copy(folder.join(name), partial.join(name)) {
@@ -42,25 +44,27 @@ async fn download(job: &Job<'_>, partial: &Path) -> Result<(), Fault> {
     }
     let modules = job.folders.modules();
     fs::create_dir_all(&modules).map_err(Fault::new)?;
-    let (proxy, temporary) = (proxy(job).await, Job::temporary(partial)?);
+    let temporary = job.temporary(partial)?;
+    // An image has no modules of the user's.
+    let proxy = if job.tool.in_image { None } else { Some(proxy(job, partial).await) };
     let cache = modules.to_string_lossy();
-    let env = [
+    let mut env = vec![
         ("GOMODCACHE", &*cache),
-        ("GOPROXY", &proxy),
         ("GOFLAGS", "-mod=mod"),
         ("GOTOOLCHAIN", "local"),
         ("GOWORK", "off"),
         ("GO111MODULE", "on"),
         ("TMPDIR", &temporary),
     ];
+    env.extend(proxy.as_deref().map(|proxy| ("GOPROXY", proxy)));
     // The runtime comes with Alyx, whatever version an editor was told.
     let edits = [format!("-droprequire={RUNTIME}"), format!("-dropreplace={RUNTIME}")];
     let edit = ["mod".into(), "edit".into()].into_iter().chain(edits);
-    let edit = edit.map(std::ffi::OsString::from).chain([modfile.clone().into()]);
-    job.order(&job.tools.order(go, edit, folder, &env), |_| {}).await?;
-    let named = fetch(job, &modfile, &env, None).await?;
+    let edit = edit.map(OsString::from).chain([modfile.clone().into()]);
+    job.run(&order(job, edit, folder, &env, partial), |_| {}).await?;
+    let named = fetch(job, partial, &env, None).await?;
     // A list written by hand names what functions import, and not what that needs in its turn.
-    let list = match fetch(job, &modfile, &env, Some("all")).await {
+    let list = match fetch(job, partial, &env, Some("all")).await {
         Ok(all) => all,
         Err(fault) => {
             let what = format!("modules that it does not name are missing: {}", fault.why);
@@ -75,18 +79,31 @@ async fn download(job: &Job<'_>, partial: &Path) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Downloads what `modfile` names, or the modules of a pattern; the list of their folders.
+/// An order for the toolchain, which fills the cache of all sets.
+fn order<A: Into<OsString>>(
+    job: &Job<'_>,
+    arguments: impl IntoIterator<Item = A>,
+    folder: &Path,
+    env: &[(&str, &str)],
+    partial: &Path,
+) -> Order {
+    let mut order = job.order(&job.tool.program, arguments, folder, env, partial);
+    order.writes.push(job.folders.modules());
+    order
+}
+
+/// Downloads what the set's own `go.mod` names, or the modules of a pattern; the list of their folders.
 async fn fetch(
     job: &Job<'_>,
-    modfile: &Path,
+    partial: &Path,
     env: &[(&str, &str)],
     pattern: Option<&str>,
 ) -> Result<String, Fault> {
-    let file = format!("-modfile={}", modfile.display());
+    let file = format!("-modfile={}", partial.join("go.mod").display());
     let arguments = ["mod", "download", "-json", &file].into_iter().chain(pattern);
-    let order = job.tools.order(&job.tool.program, arguments, &job.list.folder, env);
+    let order = order(job, arguments, &job.list.folder, env, partial);
     let mut json = String::new();
-    let ended = job.order(&order, |line| {
+    let ended = job.run(&order, |line| {
         if json.len() + line.len() < MAX_JSON {
             json.push_str(line);
             json.push('\n');
@@ -103,9 +120,9 @@ async fn fetch(
 }
 
 /// What the user's own module cache has needs no network.
-async fn proxy(job: &Job<'_>) -> String {
+async fn proxy(job: &Job<'_>, partial: &Path) -> String {
     let ask = async |name: &str| {
-        let told = job.tools.ask(&job.tool.program, &["env", name]).await;
+        let told = job.ask(&job.tool.program, &["env", name], partial).await;
         told.ok().filter(|told| !told.is_empty())
     };
     let proxy = ask("GOPROXY").await.unwrap_or_else(|| "https://proxy.golang.org,direct".into());

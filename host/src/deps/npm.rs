@@ -2,6 +2,7 @@
 //!
 //! The user's folder is not written, but for the lock that npm makes where there is none.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::io;
 use std::os::unix::fs::symlink;
@@ -37,22 +38,33 @@ pub(crate) async fn install(
     let place = stage.join(list.folder.strip_prefix(&list.root).unwrap_or(Path::new("")));
     let copied = copy(list, local, &stage, &place);
     copied.map_err(|error| Fault::new(format!("cannot copy '{}': {error}", list.label)))?;
-    let npm = job.tools.npm(&job.tool.program).map_err(Fault::new)?;
+    let temporary = job.temporary(partial)?;
+    let (program, npm) = npm(job)?;
     let verb = if locked { "ci" } else { "install" };
-    let temporary = Job::temporary(partial)?;
-    // npm is a script: the Node.js that runs it is the one that runs functions.
-    let order = job.tools.order(
-        &job.tool.program,
-        [npm.as_os_str()].into_iter().chain([verb].iter().chain(&OPTIONS).map(|o| o.as_ref())),
+    let arguments = [OsStr::new(verb)].into_iter().chain(OPTIONS.iter().map(OsStr::new));
+    let order = job.order(
+        &program,
+        npm.iter().map(|npm| npm.as_os_str()).chain(arguments),
         &place,
         &[("TMPDIR", &temporary), ("NODE_ENV", "production")],
+        partial,
     );
-    job.order(&order, |_| {}).await?;
+    job.run(&order, |_| {}).await?;
     let lock = if locked { None } else { keep_lock(job, &place) };
     let (root, partial) = (list.root.clone(), partial.to_owned());
     let moved = job.on_disk(move |_| take(&partial, &stage, &place, &root)).await?;
     moved.map_err(|error| Fault::new(format!("cannot move what npm has installed: {error}")))?;
     Ok(lock)
+}
+
+/// npm, and what runs it: a script, for the very Node.js that runs functions. In an image its own
+/// first line knows.
+fn npm(job: &Job<'_>) -> Result<(PathBuf, Option<PathBuf>), Fault> {
+    if job.tool.in_image {
+        return Ok(("npm".into(), None));
+    }
+    let npm = job.tools.npm(&job.tool.program).map_err(Fault::new)?;
+    Ok((job.tool.program.clone(), Some(npm)))
 }
 
 /// What npm reads, at the same places relative to each other.
@@ -64,12 +76,16 @@ fn copy(list: &List, local: &[PathBuf], stage: &Path, place: &Path) -> io::Resul
             _ => {}
         }
     }
-    let mut left = MAX_FILES;
     for from in local {
         let to = stage.join(from.strip_prefix(&list.root).unwrap_or(from));
-        copy_all(from, &to, &mut left)?;
+        copy_package(from, &to)?;
     }
     Ok(())
+}
+
+/// Copies a package of the project, without what was installed in it.
+pub(crate) fn copy_package(from: &Path, to: &Path) -> io::Result<()> {
+    copy_all(from, to, &mut MAX_FILES.clone())
 }
 
 fn copy_all(from: &Path, to: &Path, left: &mut usize) -> io::Result<()> {

@@ -2,6 +2,7 @@
 //!
 //! Knows one set after the other; which functions want them is noted in the book.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,7 +21,7 @@ use crate::deps::install::{install, key};
 use crate::deps::job::Job;
 use crate::deps::list::{List, Source};
 use crate::deps::progress::{Logged, Progress};
-use crate::deps::tools::Tools;
+use crate::deps::tools::{Tools, Workshops};
 use crate::registry::imports::Language;
 
 /// How often a set that could not be installed is looked for, in case somebody has installed it.
@@ -40,6 +41,8 @@ pub(crate) struct Upkeep {
     /// Else sets that are there are used, and nothing is said of others.
     pub(super) automatic: bool,
     pub(super) book: Mutex<Book>,
+    /// Lists whose sets cannot be known, and why.
+    pub(super) unknown: Mutex<BTreeMap<String, String>>,
     /// One install of each language at a time.
     turns: [tokio::sync::Mutex<()>; 3],
     tending: [tokio::sync::Mutex<()>; 3],
@@ -47,25 +50,39 @@ pub(crate) struct Upkeep {
 }
 
 impl Upkeep {
-    pub(crate) fn new(config: &Config, purpose: Purpose) -> Upkeep {
+    pub(crate) fn new(config: &Config, purpose: Purpose, elsewhere: Workshops) -> Upkeep {
         Upkeep {
             folders: Folders::of(&config.folder),
-            tools: Tools::new(&config.variables),
+            tools: Tools::new(&config.variables, elsewhere),
             purpose,
             automatic: config.functions.enabled
                 && config.functions.dependencies == Dependencies::Auto,
             book: Mutex::default(),
+            unknown: Mutex::default(),
             turns: Default::default(),
             tending: Default::default(),
             changed: watch::Sender::new(0),
         }
     }
 
-    /// None when the language is not there: its functions are refused for that.
-    pub(crate) async fn identify(&self, list: List) -> Option<(Id, List)> {
-        let tool = self.tools.find(list.language).await.ok()?;
-        let key = key(&list, tool);
-        Some((Id { list: list.label.clone(), key }, list))
+    /// The set that a list asks for.
+    ///
+    /// # Errors
+    /// Why that cannot be known: the language is not there, and its functions are refused for that.
+    pub(crate) async fn identify(&self, list: List) -> Result<(Id, List), String> {
+        let found = self.tools.find(list.language).await;
+        let mut unknown = self.unknown.lock();
+        match found {
+            Ok(tool) => {
+                unknown.remove(&list.label);
+                let key = key(&list, &tool);
+                Ok((Id { list: list.label.clone(), key }, list))
+            }
+            Err(why) => {
+                unknown.insert(list.label, why.clone());
+                Err(why)
+            }
+        }
     }
 
     /// Enters what functions want, and puts in use what is there.
@@ -202,7 +219,7 @@ impl Upkeep {
             Err(why) => return Standing::failed(Fault::new(why), None),
         };
         let in_use = self.book.lock().in_use();
-        let job = Job { list, tool, tools, folders, progress };
+        let job = Job { list, tool: &tool, tools, folders, progress };
         match install(&job, &in_use).await {
             Ok(set) => self.put_in_use(list, set),
             Err(fault) => {

@@ -65,8 +65,10 @@ impl Fault {
     /// Why a function does not load whose worker ended over it.
     pub(crate) fn of_death(death: &Death) -> Self {
         let message = format!("the worker ended while it loaded the function: {death}");
-        // Code that loads does not send itself SIGKILL: somebody else ended the worker.
-        let kind = if death.exit == Exit::Signal(9) { KILLED } else { "crash" };
+        // Code that loads does not send itself SIGKILL, nor keep anybody from knowing how it ended:
+        // somebody else ended the worker.
+        let killed = matches!(death.exit, Exit::Signal(9) | Exit::Unknown);
+        let kind = if killed { KILLED } else { "crash" };
         Fault { kind: kind.into(), message, ..Fault::default() }
     }
 

@@ -30,6 +30,9 @@ impl<W: Clone, F: Clone, T> State<W, F, T> {
         if slot.phase == Phase::Leaving {
             return vec![Action::Retire(handle)];
         }
+        if matches!(self.start_fault, Some(Refusal::Unavailable { .. })) {
+            self.start_fault = None;
+        }
         slot.handle = Some(handle);
         (slot.offered, slot.credit) = (credit, credit);
         slot.phase = Phase::Blank;
@@ -41,16 +44,16 @@ impl<W: Clone, F: Clone, T> State<W, F, T> {
     pub(crate) fn start_failed(
         &mut self,
         number: u64,
-        fault: &Arc<str>,
+        why: &Refusal,
         now: Instant,
     ) -> Actions<W, F, T> {
         self.workers.remove(&number);
         self.back_off(now);
-        self.start_fault = Some(fault.clone());
+        self.start_fault = Some(why.clone());
         let mut actions = Vec::new();
         if self.is_broken() && self.workers.is_empty() {
             for key in self.hungry.clone() {
-                self.refuse_waiting(&key, &Refusal::Start(fault.clone()), &mut actions);
+                self.refuse_waiting(&key, why, &mut actions);
             }
         }
         actions.extend(self.balance(now));

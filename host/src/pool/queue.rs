@@ -67,8 +67,7 @@ impl<W: Clone, F: Clone, T> State<W, F, T> {
 
     fn start_refusal(&self, now: Instant) -> Option<Refusal> {
         let hopeless = self.is_broken() && now < self.start_again;
-        let fault = self.start_fault.clone().filter(|_| hopeless && self.workers.is_empty());
-        fault.map(Refusal::Start)
+        self.start_fault.clone().filter(|_| hopeless && self.workers.is_empty())
     }
 
     /// The queue is so long that the call would wait in vain: better it hears so at once. Where

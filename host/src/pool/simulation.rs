@@ -51,8 +51,17 @@ impl World {
         let (path, command) = ([PathBuf::from("/bin"), "/usr/bin".into()], ["true".to_owned()]);
         let (shims, cache) = (folder.path(), folder.path());
         let command = Some(&command[..]);
-        let source =
-            Source { name: "fake", command, path: &path, shims, cache, toolchain_env: &[] };
+        let source = Source {
+            name: "fake",
+            image: None,
+            builder: None,
+            command,
+            path: &path,
+            folder: shims,
+            shims,
+            cache,
+            toolchain_env: &[],
+        };
         let shared = Shared {
             launcher: Arc::new(Launcher(book.clone())),
             sockets: folder.path().to_owned(),
@@ -61,7 +70,7 @@ impl World {
             limits: Limits::default(),
             store: Store::open(&config.database, &IndexMap::new()).expect("an empty database"),
             schemas: Arc::default(),
-            deps: Deps::new(&config, Purpose::Look),
+            deps: Deps::new(&config, Purpose::Look, Vec::new()),
             queue_timeout: Duration::from_secs(2),
         };
         let rules = Rules {

@@ -11,12 +11,12 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use crate::pool::RuntimePool;
-use crate::pool::error::{Death, Fault, KillReason};
+use crate::pool::error::{Death, Fault, KillReason, Refusal};
 use crate::pool::rules::Class;
 use crate::pool::worker::{Tail, Worker, log_output};
 use crate::rpc::listener::{Greeted, WorkerSocket};
 use crate::rpc::peer::{Peer, PeerClosed};
-use crate::sandbox::{Exit, LaunchSpec, Sandbox, run_dir};
+use crate::sandbox::{Exit, LaunchError, LaunchSpec, Sandbox, run_dir};
 use crate::syscalls::{self, Note, Syscalls};
 
 /// From the launch to the hello.
@@ -30,6 +30,33 @@ struct Started {
     credit: u32,
 }
 
+/// Why no worker came of a start.
+#[derive(Debug, thiserror::Error)]
+enum Problem {
+    #[error(transparent)]
+    Launch(#[from] LaunchError),
+    #[error("{0}")]
+    Other(String),
+}
+
+impl From<String> for Problem {
+    fn from(why: String) -> Self {
+        Problem::Other(why)
+    }
+}
+
+impl Problem {
+    /// What callers are told.
+    fn refusal(&self, runtime: &str) -> Refusal {
+        match self {
+            Problem::Launch(LaunchError::Missing { public, .. }) => {
+                Refusal::Unavailable { runtime: runtime.to_owned(), why: public.clone() }
+            }
+            other => Refusal::Start(other.to_string().into()),
+        }
+    }
+}
+
 /// The whole life of worker `number`.
 pub(crate) async fn run(pool: Arc<RuntimePool>, number: u64, class: Class) {
     let Started { worker, closed, output, tail, credit } = match start(&pool, number, class).await {
@@ -38,7 +65,8 @@ pub(crate) async fn run(pool: Arc<RuntimePool>, number: u64, class: Class) {
             let runtime = &pool.runtime.name;
             tracing::error!(%runtime, "a worker did not start: {why}");
             pool.metrics.died("start");
-            pool.act(|state, now| state.start_failed(number, &why.into(), now));
+            let refusal = why.refusal(runtime);
+            pool.act(|state, now| state.start_failed(number, &refusal, now));
             return;
         }
     };
@@ -52,7 +80,7 @@ pub(crate) async fn run(pool: Arc<RuntimePool>, number: u64, class: Class) {
     pool.act(|state, now| state.died(number, crash.as_ref(), now));
 }
 
-async fn start(pool: &Arc<RuntimePool>, number: u64, class: Class) -> Result<Started, String> {
+async fn start(pool: &Arc<RuntimePool>, number: u64, class: Class) -> Result<Started, Problem> {
     let began = Instant::now();
     let name: Arc<str> = format!("{}-{number}", pool.runtime.name).into();
     let (memory, cpu) = (class.memory, class.cpu());
@@ -61,7 +89,8 @@ async fn start(pool: &Arc<RuntimePool>, number: u64, class: Class) -> Result<Sta
     let socket = pool.shared.sockets.join(format!("{:.8}-{number}", pool.runtime.name));
     let socket = WorkerSocket::bind(socket, token()?).map_err(|e| e.to_string())?;
     let mut env = pool.runtime.env(memory, cpu);
-    env.push(("ALYX_ADDR".into(), socket.address()));
+    let seen_as = pool.shared.launcher.seen_as(socket.directory());
+    env.push(("ALYX_ADDR".into(), socket.address(&seen_as)));
     env.push(("ALYX_TOKEN".into(), socket.token().to_owned()));
     let spec = LaunchSpec {
         worker: name.to_string(),
@@ -74,8 +103,7 @@ async fn start(pool: &Arc<RuntimePool>, number: u64, class: Class) -> Result<Sta
         reserved: pool.runtime.reserved(),
         cpu,
     };
-    let Sandbox { lines, handle } =
-        pool.shared.launcher.launch(spec).await.map_err(|e| e.to_string())?;
+    let Sandbox { lines, handle } = pool.shared.launcher.launch(spec).await?;
     let tail = Arc::new(Tail::default());
     let output = tokio::spawn(log_output(name.clone(), lines, tail.clone()));
     let greeted = tokio::select! {
@@ -83,11 +111,11 @@ async fn start(pool: &Arc<RuntimePool>, number: u64, class: Class) -> Result<Sta
         exit = handle.exited() => {
             // Its last words say why.
             let _still_open = tokio::time::timeout(Duration::from_secs(1), output).await;
-            return Err(format!("it ended before it said hello: {exit} {}", tail.text()));
+            return Err(format!("it ended before it said hello: {exit} {}", tail.text()).into());
         }
         () = tokio::time::sleep(START_PATIENCE) => Err(format!("no hello within {START_PATIENCE:?}")),
     };
-    let Greeted { stream, hello, agreed } = greeted.inspect_err(|_| handle.kill())?;
+    let Greeted { stream, hello, agreed } = greeted.inspect_err(|_: &String| handle.kill())?;
     let weak = Arc::downgrade(pool);
     let syscalls =
         Syscalls::new(name.clone(), pool.shared.store.clone(), pool.metrics.clone(), move |note| {

@@ -7,7 +7,6 @@
 //! `lives` and `health`; all of it ends in `balance`.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::pool::error::Refusal;
@@ -32,7 +31,7 @@ pub(crate) struct State<W, F, T> {
     pub(crate) queued: usize,
     pub(crate) start_failures: u32,
     pub(crate) start_again: Instant,
-    pub(crate) start_fault: Option<Arc<str>>,
+    pub(crate) start_fault: Option<Refusal>,
     pub(crate) wanted: bool,
     pub(crate) swept: Instant,
     /// Revisions that were replaced.
@@ -62,7 +61,8 @@ impl<W: Clone, F: Clone, T> State<W, F, T> {
 
     /// Workers do not start, again and again.
     pub(crate) fn is_broken(&self) -> bool {
-        self.start_failures >= START_FAILURES
+        let unavailable = matches!(self.start_fault, Some(Refusal::Unavailable { .. }));
+        unavailable || self.start_failures >= START_FAILURES
     }
 
     /// Each start that comes to nothing doubles the pause before the next.

@@ -146,7 +146,7 @@ impl Worker {
     async fn lost_while_loading(&self, patience: Duration) -> Fault {
         // The connection ends a moment before the process is known to have.
         let death = self.death().await;
-        if death.exit != Exit::Unknown {
+        if self.sandbox.exit().is_some() {
             return Fault::of_death(&death);
         }
         let message = format!("loading did not end within {patience:?}");

@@ -81,10 +81,10 @@ impl WorkerSocket {
         &self.directory
     }
 
-    /// What the worker is told as `ALYX_ADDR`.
+    /// What a worker is told as `ALYX_ADDR` that finds the folder there.
     #[must_use]
-    pub fn address(&self) -> String {
-        format!("unix:{}", self.directory.join("s").display())
+    pub fn address(&self, seen_as: &Path) -> String {
+        format!("unix:{}", seen_as.join("s").display())
     }
 
     /// What the worker is told as `ALYX_TOKEN`; good for one hello.

@@ -5,18 +5,24 @@
 pub mod go;
 pub mod probe;
 pub mod shims;
+mod third_party;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::registry::function::Function;
 use crate::runtime::go::GoToolchain;
+use crate::workshop::Workshop;
+
+/// Text is UTF-8, whatever the machine's own settings say.
+const LANGUAGE: [&str; 2] = ["LANG", "C.UTF-8"];
 
 /// A runtime that can start workers on this machine.
 #[derive(Debug)]
 pub struct Runtime {
     pub name: String,
-    /// Of the interpreter or toolchain, for people.
+    /// Of the interpreter or toolchain, for people; the program where only a shim would know it.
     pub version: String,
     env: Vec<(String, String)>,
     /// What its workers read besides functions and the system.
@@ -30,8 +36,10 @@ enum Kind {
     Interpreted { command: Vec<OsString> },
     /// The same, by a Node.js that is told how much memory it has.
     Node { command: [OsString; 2], reserved: u64 },
+    /// An image has interpreter and shim in it.
+    Image,
     /// Functions and the shim itself are built first.
-    Go(GoToolchain),
+    Go(Box<GoToolchain>),
 }
 
 /// Why a runtime cannot be used here, and what would mend it.
@@ -55,8 +63,14 @@ pub struct BuildFault {
 #[derive(Debug, Clone)]
 pub struct Source<'a> {
     pub name: &'a str,
+    /// What its workers' containers are made from; none for workers that are processes.
+    pub image: Option<&'a str>,
+    /// Where a compiled language is built, if not on this machine: what people call that, and it.
+    pub builder: Option<(&'a str, Arc<dyn Workshop>)>,
     /// A third party's command that starts its shim.
     pub command: Option<&'a [String]>,
+    /// The folder of the configuration.
+    pub folder: &'a Path,
     /// The directories of the host's `PATH`.
     pub path: &'a [PathBuf],
     /// Where the embedded shims were unpacked.
@@ -74,19 +88,16 @@ impl Runtime {
     /// [`Unavailable`], saying what to install.
     pub async fn find(source: Source<'_>) -> Result<Self, Unavailable> {
         let shim = |path: &str| source.shims.join(path);
+        if let Some(image) = source.image.filter(|_| source.name != "go") {
+            return Ok(Self::in_image(source.name, image));
+        }
         let mut readable = vec![source.shims.join(source.name)];
         let (version, kind) = match (source.command, source.name) {
-            (Some(command), _) => {
-                let program = probe::on_path(source.path, &command[0]).ok_or_else(|| {
-                    Unavailable(format!(
-                        "'{}' of runtime '{}' is not on PATH",
-                        command[0], source.name
-                    ))
-                })?;
-                readable.extend(read_by(&program, &command[1..]));
-                let rest = command[1..].iter().map(OsString::from);
-                let command = std::iter::once(program.into_os_string()).chain(rest).collect();
-                (String::new(), Kind::Interpreted { command })
+            (Some(words), _) => {
+                let found = third_party::find(words, &source)?;
+                readable.extend(found.readable);
+                let program = found.command[0].to_string_lossy().into_owned();
+                (program, Kind::Interpreted { command: found.command })
             }
             (None, "node") => {
                 let node = probe::node(source.path).await?;
@@ -104,10 +115,9 @@ impl Runtime {
                 (python.version, Kind::Interpreted { command })
             }
             (None, "go") => {
-                let go = probe::go(source.path).await?;
-                let toolchain = GoToolchain::new(&go, &source);
+                let (version, toolchain) = go(&source).await?;
                 readable = vec![toolchain.binaries()];
-                (go.version, Kind::Go(toolchain))
+                (version, Kind::Go(Box::new(toolchain)))
             }
             (None, other) => {
                 let message = format!(
@@ -116,9 +126,22 @@ impl Runtime {
                 return Err(Unavailable(message));
             }
         };
-        let env =
-            vec![("PATH".to_owned(), join_path(source.path)), ("LANG".into(), "C.UTF-8".into())];
+        let mut env = vec![LANGUAGE.map(str::to_owned).into()];
+        if source.image.is_none() {
+            env.push(("PATH".to_owned(), join_path(source.path)));
+        }
         Ok(Runtime { name: source.name.to_owned(), version, env, readable, kind })
+    }
+
+    /// One whose image brings all that it needs.
+    fn in_image(name: &str, image: &str) -> Self {
+        Runtime {
+            name: name.to_owned(),
+            version: image.to_owned(),
+            env: vec![LANGUAGE.map(str::to_owned).into()],
+            readable: Vec::new(),
+            kind: Kind::Image,
+        }
     }
 
     /// What a worker reads besides functions and the system: interpreter, shim, what was built.
@@ -131,6 +154,11 @@ impl Runtime {
     #[must_use]
     pub fn env(&self, memory: u64, cpus: f64) -> Vec<(String, String)> {
         let mut env = self.env.clone();
+        if let Kind::Image = self.kind
+            && self.name == "node"
+        {
+            env.push(("NODE_OPTIONS".into(), node_memory(memory).join(" ")));
+        }
         if let Kind::Go(_) = self.kind {
             env.push(("GOMAXPROCS".into(), (cpus.ceil().max(1.0) as u64).to_string()));
             // Room for what is not the Go heap; the shim collects less often below it.
@@ -162,7 +190,7 @@ impl Runtime {
     }
 
     /// The command that starts a blank worker which may use so many bytes; may have to build it
-    /// first.
+    /// first. Nothing where the image knows it.
     ///
     /// # Errors
     /// [`Unavailable`] when the shim cannot be built.
@@ -170,13 +198,10 @@ impl Runtime {
         match &self.kind {
             Kind::Interpreted { command } => Ok(command.clone()),
             Kind::Node { command: [node, shim], .. } => {
-                // Node.js reckons with all memory of the machine unless it is told. Besides old
-                // objects it keeps up to three spaces of new ones, buffers and its own code.
-                let memory = memory >> 20;
-                let old = format!("--max-old-space-size={}", memory / 8 * 5);
-                let new = format!("--max-semi-space-size={}", (memory / 16).clamp(1, 16));
+                let [old, new] = node_memory(memory);
                 Ok(vec![node.clone(), old.into(), new.into(), shim.clone()])
             }
+            Kind::Image => Ok(Vec::new()),
             Kind::Go(go) => Ok(vec![go.shim().await?.as_os_str().to_owned(), "worker".into()]),
         }
     }
@@ -193,18 +218,20 @@ impl Runtime {
     ) -> Result<PathBuf, BuildFault> {
         let source = function.folder.as_ref().unwrap_or(&function.entry);
         match &self.kind {
-            Kind::Interpreted { .. } | Kind::Node { .. } => Ok(function.entry.clone()),
+            Kind::Interpreted { .. } | Kind::Node { .. } | Kind::Image => {
+                Ok(function.entry.clone())
+            }
             Kind::Go(go) => go.build(source, &function.root, &function.revision, modules).await,
         }
     }
 }
 
-/// What a third party's command reads: the program and the folders of the scripts it names.
-fn read_by(program: &Path, arguments: &[String]) -> Vec<PathBuf> {
-    let scripts = arguments.iter().map(Path::new).filter(|path| path.is_absolute());
-    let folders =
-        scripts.filter_map(|script| if script.is_dir() { Some(script) } else { script.parent() });
-    folders.chain([program]).map(Path::to_owned).collect()
+async fn go(source: &Source<'_>) -> Result<(String, GoToolchain), Unavailable> {
+    if let Some((image, builder)) = &source.builder {
+        return Ok(((*image).to_owned(), GoToolchain::in_image(builder.clone(), source)));
+    }
+    let go = probe::go(source.path).await?;
+    Ok((go.version.clone(), GoToolchain::local(&go, source)))
 }
 
 /// From version 23 on V8 maps room for all the code that it may ever make, as memory that can be
@@ -212,6 +239,16 @@ fn read_by(program: &Path, arguments: &[String]) -> Vec<PathBuf> {
 fn node_reserved(version: &str) -> u64 {
     let major: u32 = version.split('.').next().and_then(|n| n.parse().ok()).unwrap_or_default();
     if major >= 23 { 512 << 20 } else { 0 }
+}
+
+/// Node.js reckons with all memory of the machine unless it is told. Besides old objects it keeps
+/// up to three spaces of new ones, buffers and its own code.
+fn node_memory(bytes: u64) -> [String; 2] {
+    let memory = bytes >> 20;
+    [
+        format!("--max-old-space-size={}", memory / 8 * 5),
+        format!("--max-semi-space-size={}", (memory / 16).clamp(1, 16)),
+    ]
 }
 
 fn join_path(dirs: &[PathBuf]) -> String {

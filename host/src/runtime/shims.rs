@@ -3,6 +3,7 @@
 //! The folder is named by a hash of all files, so that hosts of different versions share a cache
 //! without harm. Knows nothing of how a shim is started.
 
+use std::borrow::Cow;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -49,6 +50,13 @@ pub fn unpack(cache: &Path) -> io::Result<PathBuf> {
         renamed => renamed?,
     }
     Ok(folder)
+}
+
+/// The files of one shim, by their paths below the folder of all shims.
+pub fn files(shim: &str) -> impl Iterator<Item = (String, Cow<'static, [u8]>)> {
+    let folder = format!("{shim}/");
+    let names = Shims::iter().filter(move |name| name.starts_with(&folder));
+    names.filter_map(|name| Some((name.to_string(), Shims::get(&name)?.data)))
 }
 
 fn digest() -> String {

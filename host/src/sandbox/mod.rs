@@ -3,6 +3,7 @@
 //! Knows nothing of the protocol: a launcher is told a command, an environment and limits, and
 //! gives back a running sandbox that can be watched and killed.
 
+pub mod container;
 pub mod levels;
 pub mod output;
 pub mod process;
@@ -27,12 +28,13 @@ mod tree;
 use std::ffi::OsString;
 use std::fmt;
 use std::future::Future;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;
 
 use tokio::sync::{Notify, mpsc, watch};
 
+use crate::engine::error::EngineError;
 use crate::sandbox::memory::Counter;
 use crate::sandbox::output::Line;
 
@@ -70,6 +72,20 @@ pub enum LaunchError {
     Folder { path: PathBuf, source: std::io::Error },
     #[error("the launcher has stopped")]
     Stopped,
+    /// What sandboxes are made by, or from, is not there.
+    #[error("{why}")]
+    Missing {
+        why: String,
+        /// The same for those who may not know of this machine.
+        public: String,
+    },
+}
+
+impl From<EngineError> for LaunchError {
+    fn from(error: EngineError) -> Self {
+        let public = error.public().to_owned();
+        LaunchError::Missing { why: error.to_string(), public }
+    }
 }
 
 /// How a sandbox ended.
@@ -169,4 +185,9 @@ pub type Launching = Pin<Box<dyn Future<Output = Result<Sandbox, LaunchError>> +
 /// Makes sandboxes.
 pub trait Launch: fmt::Debug + Send + Sync {
     fn launch(&self, spec: LaunchSpec) -> Launching;
+
+    /// Where a worker finds the folder of its socket.
+    fn seen_as(&self, socket: &Path) -> PathBuf {
+        socket.to_owned()
+    }
 }

@@ -40,6 +40,7 @@ impl RunDir {
         for inner in ["s", "w"] {
             private_dir(&fresh.join(inner), false)?;
         }
+        std::fs::DirBuilder::new().mode(0o700).create(fresh.join("c"))?;
         std::fs::rename(&fresh, &path)?;
         Ok(RunDir { path, _lock: lock })
     }
@@ -49,6 +50,26 @@ impl RunDir {
     pub fn name(&self) -> String {
         let name = self.path.file_name().unwrap_or_default();
         name.to_string_lossy().into_owned()
+    }
+
+    /// The folder itself.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// What is the same at each start of this project's host.
+    #[must_use]
+    pub fn project(&self) -> String {
+        let name = self.name();
+        name.rsplit_once('-').map_or_else(|| name.clone(), |(project, _)| project.to_owned())
+    }
+
+    /// Where the sockets of workers in containers go: no user of this machine gets there, so that
+    /// what is inside can be open to whoever the container's user is.
+    #[must_use]
+    pub fn container_sockets(&self) -> PathBuf {
+        self.path.join("c")
     }
 
     /// Where the workers' sockets go, one folder each.
@@ -73,6 +94,20 @@ impl RunDir {
 impl Drop for RunDir {
     fn drop(&mut self) {
         let _already_gone = std::fs::remove_dir_all(&self.path);
+    }
+}
+
+/// True when the host that made the folder still runs.
+#[must_use]
+pub fn is_held(folder: &Path) -> bool {
+    match File::open(folder.join("lock")) {
+        Ok(lock) => flock(&lock, FlockOperation::NonBlockingLockShared).is_err(),
+        // Somebody may have removed the folder under a host that runs.
+        Err(_) => {
+            let name = folder.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+            let pid = name.rsplit_once('-').map(|(_, pid)| pid).filter(|pid| !pid.is_empty());
+            pid.is_some_and(|pid| Path::new("/proc").join(pid).exists())
+        }
     }
 }
 

@@ -7,12 +7,17 @@ use std::path::{Path, PathBuf};
 use rustix::process::{Resource, getrlimit};
 
 use crate::config::Config;
+use crate::config::model::Backend;
+use crate::engine::{Engine, Kind};
 use crate::registry::Registry;
 use crate::sandbox::levels::Confinement;
 use crate::sandbox::profile::{Level, Reach};
 use crate::sandbox::run_dir::RunDir;
-use crate::server::runtimes::{self, Found};
-use crate::server::{ServerError, instance, temporary};
+use crate::server::backend::{self, Backends};
+use crate::server::found::{self, Found};
+use crate::server::launchers;
+use crate::server::{Mode, ServerError, instance, temporary};
+use crate::workshop::Workshop;
 
 /// Open files that a host with many calls under way needs.
 const FILES: u64 = 4096;
@@ -58,18 +63,29 @@ impl Finding {
 pub async fn examine(config: &Config) -> Vec<Finding> {
     let registry = Registry::scan(&config.functions, &config.variables);
     let mut findings = vec![functions(&registry, config)];
-    let found = runtimes::all(config, &registry).await;
+    let run_dir = match RunDir::create(&temporary(config), &instance(&config.folder)) {
+        Ok(run_dir) => run_dir,
+        Err(error) => {
+            let detail = ServerError::RunDir(error).to_string();
+            findings.push(Finding::broken("temporary folder", detail));
+            return findings;
+        }
+    };
+    let used = found::used(config, &registry, Mode::Look);
+    let backends = Backends::choose(config, &used, &run_dir, Mode::Look).await;
+    let found = found::all(config, &registry, &backends, Mode::Dev).await;
     match &found {
         Ok(found) => findings.extend(found.iter().map(|found| runtime(found, config))),
         Err(error) => findings.push(Finding::broken("shims", error.to_string())),
     }
+    findings.extend(tools(&backends, &used).await);
     let readable = found.into_iter().flatten().filter_map(|found| found.outcome?.ok());
     let mut readable: Vec<_> = readable.flat_map(|runtime| runtime.readable().to_vec()).collect();
     readable.push(config.functions.path.clone());
-    findings.extend(confinement(config, &readable).await);
+    findings.extend(confinement(config, &readable, &run_dir).await);
     findings.push(database(&config.database.path));
     findings.push(open_files());
-    findings.push(Finding::good("container engine", "not used: functions run as local processes"));
+    findings.push(engine(config).await);
     findings
 }
 
@@ -110,17 +126,39 @@ fn runtime(found: &Found<'_>, config: &Config) -> Finding {
     Finding::good(what, runtime.version.clone())
 }
 
-async fn confinement(config: &Config, readable: &[PathBuf]) -> Vec<Finding> {
-    let what = "confinement";
-    let run_dir = match RunDir::create(&temporary(config), &instance(&config.folder)) {
-        Ok(run_dir) => run_dir,
-        Err(error) => {
-            let detail = ServerError::RunDir(error).to_string();
-            return vec![Finding::broken("temporary folder", detail)];
-        }
+/// What installs packages and builds functions for workers in containers.
+async fn tools(backends: &Backends, used: &[&str]) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for (name, tools) in used.iter().filter_map(|name| Some((name, backends.tools(name)?))) {
+        let what = format!("tools of {name}");
+        findings.push(match tools.workshop.identity().await {
+            Ok(_) => Finding::good(what, format!("in the image '{}'", tools.image)),
+            Err(why) => Finding::broken(what, why),
+        });
+    }
+    findings
+}
+
+/// Whether there is what functions.backend asks for.
+async fn engine(config: &Config) -> Finding {
+    let what = "container engine";
+    let wanted = match config.functions.backend {
+        Backend::Process => return Finding::good(what, "not used: functions.backend is 'process'"),
+        Backend::Auto => None,
+        Backend::Docker => Some(Kind::Docker),
+        Backend::Podman => Some(Kind::Podman),
     };
-    let (wanted, network) = runtimes::wanted(config);
-    let chosen = match Confinement::choose(wanted, network, &run_dir).await {
+    match Engine::find(wanted, &backend::places(config)).await {
+        Ok(engine) => Finding::good(what, format!("{engine} at '{}'", engine.socket().display())),
+        Err(why) if wanted.is_some() => Finding::broken(what, why.to_string()),
+        Err(why) => Finding::good(what, format!("none, and none is needed: {why}")),
+    }
+}
+
+async fn confinement(config: &Config, readable: &[PathBuf], run_dir: &RunDir) -> Vec<Finding> {
+    let what = "confinement";
+    let (wanted, network) = launchers::wanted(config);
+    let chosen = match Confinement::choose(wanted, network, run_dir).await {
         Ok(chosen) => chosen,
         Err(error) => return vec![Finding::broken(what, error.to_string())],
     };

@@ -3,6 +3,12 @@
 //! The only module that knows all others; none of them knows it.
 
 pub mod runtimes;
+pub mod launchers;
+pub mod found;
+pub mod backend;
+pub mod packages;
+mod tools;
+mod place;
 pub mod auth;
 pub mod examine;
 pub mod limits;
@@ -21,7 +27,6 @@ use tokio::time::{Instant, timeout};
 use crate::auth::password::PasswordError;
 use crate::config::Config;
 use crate::config::issue::Issue;
-use crate::config::model::Backend;
 use crate::db::Store;
 use crate::db::error::StoreError;
 use crate::deps::{Deps, Purpose};
@@ -30,8 +35,10 @@ use crate::http::{self, App, Cors};
 use crate::invoker::{self, Invoker};
 use crate::metrics::Metrics;
 use crate::registry::Registry;
+use crate::sandbox::container::Containers;
 use crate::sandbox::levels::LevelError;
 use crate::sandbox::run_dir::RunDir;
+use crate::server::backend::Backends;
 
 /// How long calls under way may go on once the host has been told to stop.
 const DRAIN: Duration = Duration::from_secs(30);
@@ -43,10 +50,6 @@ pub enum ServerError {
         "cannot listen on {address}: {source}; is another server running? choose one with --port or server.port"
     )]
     Listen { address: String, source: std::io::Error },
-    #[error(
-        "functions.backend: '{0}' needs the container launcher, which this version does not have; set it to 'process' or 'auto'"
-    )]
-    Backend(&'static str),
     #[error(transparent)]
     Confinement(#[from] LevelError),
     #[error(
@@ -85,6 +88,7 @@ pub struct Host {
     pub metrics: Arc<Metrics>,
     pub store: Store,
     deps: Deps,
+    containers: Option<Arc<Containers>>,
     _run_dir: RunDir,
 }
 
@@ -94,7 +98,6 @@ impl Host {
     /// # Errors
     /// [`ServerError`].
     pub async fn start(config: &Config, mode: Mode) -> Result<Self, ServerError> {
-        refuse_unsupported(config)?;
         let registry = Registry::scan(&config.functions, &config.variables);
         for warning in config.warnings.iter().chain(&registry.warnings) {
             tracing::warn!("{warning}");
@@ -110,21 +113,28 @@ impl Host {
             strict_output: mode != Mode::Serve,
             watched: mode == Mode::Dev,
         };
-        let deps = Deps::new(config, purpose(mode));
+        let used = found::used(config, &registry, mode);
+        let backends = Backends::choose(config, &used, &run_dir, mode).await;
+        let deps = Deps::new(config, purpose(mode), backends.workshops());
         if mode == Mode::Dev {
             deps.make_folder();
         }
         deps.adopt(&registry).await;
-        let parts = runtimes::Parts { run_dir: &run_dir, store: &store, deps: &deps };
+        let parts =
+            launchers::Parts { run_dir: &run_dir, store: &store, deps: &deps, backends: &backends };
         let pool = runtimes::pool(config, &registry, &parts, &metrics, mode).await?;
         let invoker = Arc::new(Invoker::new(registry, source, pool, metrics.clone()));
-        Ok(Host { invoker, metrics, store, deps, _run_dir: run_dir })
+        let containers = backends.containers;
+        Ok(Host { invoker, metrics, store, deps, containers, _run_dir: run_dir })
     }
 
     /// Lets calls under way end for up to `patience`, then ends all workers and closes the
     /// database.
     pub async fn stop(&self, patience: Duration) {
         self.invoker.pool().stop(Instant::now() + patience).await;
+        if let Some(containers) = &self.containers {
+            containers.close().await;
+        }
         self.store.close().await;
     }
 }
@@ -224,15 +234,6 @@ impl Signals {
             _ = self.terminate.recv() => {}
             _ = self.interrupt.recv() => {}
         }
-    }
-}
-
-/// What is asked for and cannot be given is an error, not a surprise.
-fn refuse_unsupported(config: &Config) -> Result<(), ServerError> {
-    match config.functions.backend {
-        Backend::Docker => Err(ServerError::Backend("docker")),
-        Backend::Podman => Err(ServerError::Backend("podman")),
-        Backend::Auto | Backend::Process => Ok(()),
     }
 }
 

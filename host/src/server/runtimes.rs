@@ -1,46 +1,28 @@
-//! Finds the runtimes that the functions need, and builds a pool for each.
+//! Builds a pool for each runtime that the functions need, and has its first workers started.
 //!
-//! Only runtimes with functions are told of, and under `alyx serve` looked for: nobody waits for,
-//! or hears of, a language they do not use.
+//! Only runtimes with functions are told of: nobody hears of a language they do not use.
 
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use alyx_protocol::Limits;
-use futures_util::future::join_all;
-
 use crate::config::Config;
-use crate::config::model::{Network, PoolConfig, SandboxMode};
-use crate::db::Store;
+use crate::config::model::{Backend, PoolConfig};
 use crate::deps::Deps;
 use crate::metrics::Metrics;
 use crate::pool::error::Refusal;
 use crate::pool::rules::{Class, Rules};
-use crate::pool::{Pool, RuntimePool, Shared};
+use crate::pool::{Pool, RuntimePool};
 use crate::registry::Registry;
 use crate::registry::function::Function;
-use crate::runtime::{Runtime, Source, Unavailable, shims};
-use crate::sandbox::levels::{Confinement, Wanted};
-use crate::sandbox::process::ProcessLauncher;
-use crate::sandbox::profile::{Level, Reach};
-use crate::sandbox::run_dir::RunDir;
+use crate::runtime::Runtime;
+use crate::sandbox::container::ContainerLauncher;
+use crate::server::found::{self, Found};
+use crate::server::launchers::{Launchers, Parts};
 use crate::server::{Mode, ServerError};
 
 /// Calls a worker takes until its shim has said otherwise.
 const FIRST_CREDIT: u32 = 64;
 /// Blank workers beyond `min_warm` under `alyx dev`.
 const DEV_BLANKS: usize = 2;
-/// What of the host's environment the Go toolchain needs.
-const TOOLCHAIN_ENV: [&str; 8] =
-    ["HOME", "TMPDIR", "XDG_CACHE_HOME", "GOPATH", "GOCACHE", "GOMODCACHE", "CC", "CGO_ENABLED"];
-
-/// What workers of all runtimes share.
-#[derive(Debug)]
-pub(crate) struct Parts<'a> {
-    pub(crate) run_dir: &'a RunDir,
-    pub(crate) store: &'a Store,
-    pub(crate) deps: &'a Deps,
-}
 
 /// The pools of all runtimes that have functions, or may get some while they are watched.
 pub(crate) async fn pool(
@@ -50,12 +32,15 @@ pub(crate) async fn pool(
     metrics: &Arc<Metrics>,
     mode: Mode,
 ) -> Result<Pool, ServerError> {
-    let (cache, shims) = unpack(config)?;
-    let shared = shared(config, parts).await?;
+    let found = found::all(config, registry, parts.backends, mode).await?;
+    let mut launchers = Launchers::new(config, parts);
+    if config.functions.backend == Backend::Process {
+        // What cannot be enforced is said at the start, whether there are functions yet or not.
+        launchers.processes().await?;
+    }
     let mut pool = Pool::default();
-    for (name, found) in find_all(config, registry, &shims, &cache, mode).await {
-        let is_used = is_used(registry, name);
-        match found {
+    for Found { name, is_used, outcome } in found {
+        match outcome {
             None => pool.add_refused(name, Refusal::Disabled { runtime: name.to_owned() }),
             Some(Err(why)) => {
                 if is_used {
@@ -67,145 +52,25 @@ pub(crate) async fn pool(
                 );
             }
             Some(Ok(runtime)) => {
+                let (shared, container) = launchers.of(&runtime).await?;
                 if is_used {
-                    tracing::info!("runtime '{name}' {} runs as local processes", runtime.version);
+                    let place =
+                        if container.is_some() { "in containers" } else { "as local processes" };
+                    tracing::info!("runtime '{name}' {} runs {place}", runtime.version);
                 }
                 let rules = rules(&config.functions.pool, &runtime, mode);
-                let runtime = RuntimePool::new(runtime, shared.clone(), rules, metrics.pool(name));
+                let runtime = RuntimePool::new(runtime, shared, rules, metrics.pool(name));
                 if is_used && matches!(mode, Mode::Serve | Mode::Dev) {
                     let mine = |f: &&Arc<Function>| f.runtime == name && f.problem.is_none();
                     let functions = registry.iter().filter(mine).cloned().collect();
-                    tokio::spawn(warm(runtime.clone(), functions));
+                    let deps = parts.deps.clone();
+                    tokio::spawn(warm(runtime.clone(), functions, container, deps));
                 }
                 pool.add(runtime);
             }
         }
     }
     Ok(pool)
-}
-
-/// Unpacks the shims into the user's cache, which all projects share, or else into the project:
-/// what was compiled for one project need not be compiled for the next.
-fn unpack(config: &Config) -> Result<(PathBuf, PathBuf), ServerError> {
-    let variable = |name: &str| config.variables.get(name).filter(|value| value.starts_with('/'));
-    let home = variable("XDG_CACHE_HOME")
-        .map(PathBuf::from)
-        .or_else(|| variable("HOME").map(|home| Path::new(home).join(".cache")));
-    if let Some(cache) = home.map(|home| home.join("alyx"))
-        && let Ok(shims) = shims::unpack(&cache)
-    {
-        return Ok((cache, shims));
-    }
-    let cache = config.folder.join(".alyx/cache");
-    match shims::unpack(&cache) {
-        Ok(shims) => Ok((cache, shims)),
-        Err(source) => Err(ServerError::Shims { folder: cache, source }),
-    }
-}
-
-/// A configured runtime, and what it is here; none for one that is switched off.
-#[derive(Debug)]
-pub(crate) struct Found<'a> {
-    pub(crate) name: &'a str,
-    pub(crate) is_used: bool,
-    pub(crate) outcome: Option<Result<Runtime, Unavailable>>,
-}
-
-/// All configured runtimes, whether a function needs them or not.
-///
-/// # Errors
-/// [`ServerError::Shims`]
-pub(crate) async fn all<'a>(
-    config: &'a Config,
-    registry: &Registry,
-) -> Result<Vec<Found<'a>>, ServerError> {
-    let (cache, shims) = unpack(config)?;
-    let found = find_all(config, registry, &shims, &cache, Mode::Dev).await.into_iter();
-    Ok(found
-        .map(|(name, outcome)| Found { name, is_used: is_used(registry, name), outcome })
-        .collect())
-}
-
-/// What each used runtime is here; none for one that is switched off.
-async fn find_all<'a>(
-    config: &'a Config,
-    registry: &Registry,
-    shims: &Path,
-    cache: &Path,
-    mode: Mode,
-) -> Vec<(&'a str, Option<Result<Runtime, Unavailable>>)> {
-    let variable = |name: &str| config.variables.get(name);
-    let path: Vec<PathBuf> =
-        variable("PATH").map(|p| std::env::split_paths(p).collect()).unwrap_or_default();
-    let toolchain_env: Vec<_> = TOOLCHAIN_ENV
-        .iter()
-        .filter_map(|name| Some(((*name).to_owned(), variable(name)?.to_owned())))
-        .collect();
-    let enabled = config.functions.enabled;
-    let used = |name: &str| enabled && (mode == Mode::Dev || is_used(registry, name));
-    let runtimes = config.functions.runtimes.iter().filter(|(name, _)| used(name));
-    let (path, toolchain_env) = (&path, &toolchain_env);
-    let found = runtimes.map(|(name, runtime)| async move {
-        if !runtime.enabled {
-            return (name.as_str(), None);
-        }
-        let command = runtime.command.as_deref();
-        let source = Source { name, command, path, shims, cache, toolchain_env };
-        (name.as_str(), Some(Runtime::find(source).await))
-    });
-    join_all(found).await
-}
-
-fn is_used(registry: &Registry, runtime: &str) -> bool {
-    registry.iter().any(|function| function.runtime == runtime)
-}
-
-async fn shared(config: &Config, parts: &Parts<'_>) -> Result<Shared, ServerError> {
-    let Parts { run_dir, store, deps } = parts;
-    let confinement = confinement(config, run_dir).await?;
-    let directory = [&config.functions.path, &config.folder].into_iter().find(|dir| dir.is_dir());
-    Ok(Shared {
-        launcher: Arc::new(ProcessLauncher::new(confinement, run_dir.workers())),
-        sockets: run_dir.sockets(),
-        directory: directory.cloned().unwrap_or_else(|| PathBuf::from("/")),
-        readable: vec![config.functions.path.clone(), deps.folder().to_owned()],
-        limits: Limits::default(),
-        store: (*store).clone(),
-        schemas: Arc::default(),
-        deps: (*deps).clone(),
-        queue_timeout: config.functions.pool.queue_timeout,
-    })
-}
-
-/// How the configuration wants workers to be confined.
-pub(crate) fn wanted(config: &Config) -> (Wanted, Reach) {
-    let wanted = match config.functions.sandbox {
-        SandboxMode::Auto => Wanted::Strongest,
-        SandboxMode::Strict => Wanted::Strict,
-        SandboxMode::Off => Wanted::Off,
-    };
-    let network = match config.functions.network {
-        Network::Open => Reach::Open,
-        Network::Proxy => Reach::Proxy,
-        Network::None => Reach::Nothing,
-    };
-    (wanted, network)
-}
-
-/// Chooses how workers are confined, and tells it.
-async fn confinement(config: &Config, run_dir: &RunDir) -> Result<Confinement, ServerError> {
-    let (wanted, network) = wanted(config);
-    let chosen = Confinement::choose(wanted, network, run_dir).await?;
-    match chosen.level {
-        Level::Off => tracing::warn!(
-            "functions.sandbox is off: functions run with all the rights of this user; run only code you trust"
-        ),
-        level => tracing::info!("functions run as local processes, confined at level {level}"),
-    }
-    for part in &chosen.missing {
-        tracing::warn!("missing from the confinement of functions: {part}");
-    }
-    Ok(chosen)
 }
 
 fn rules(pool: &PoolConfig, runtime: &Runtime, mode: Mode) -> Rules {
@@ -231,7 +96,19 @@ fn rules(pool: &PoolConfig, runtime: &Runtime, mode: Mode) -> Rules {
 
 /// Builds in the background what has to be built, then starts the first workers: a runtime is
 /// ready when its functions can be loaded at once. A fault is told when the function is called.
-async fn warm(pool: Arc<RuntimePool>, functions: Vec<Arc<Function>>) {
+async fn warm(
+    pool: Arc<RuntimePool>,
+    functions: Vec<Arc<Function>>,
+    container: Option<ContainerLauncher>,
+    deps: Deps,
+) {
+    if let Some(container) = container {
+        container.prepare().await;
+        // Which packages they want may depend on an image that was not there before.
+        for function in &functions {
+            let _told_when_called = deps.ready(function).await;
+        }
+    }
     if pool.runtime.builds() {
         tracing::info!("building {} functions of runtime '{}'", functions.len(), pool.runtime.name);
         for function in functions {

@@ -17,9 +17,14 @@ const BROKEN: &str = "export default () => {\n  return {;\n};\n";
 #[tokio::test]
 async fn c1_every_command_has_help_with_an_example() {
     let project = Project::new();
-    for arguments in
-        [&["--help"][..], &["serve", "--help"], &["list", "--help"], &["invoke", "--help"]]
-    {
+    for arguments in [
+        &["--help"][..],
+        &["serve", "--help"],
+        &["list", "--help"],
+        &["invoke", "--help"],
+        &["runtimes", "build", "--help"],
+        &["runtimes", "list", "--help"],
+    ] {
         let ran = project.run(arguments).await;
         assert_eq!(ran.code, Some(0), "{ran:?}");
         assert!(ran.stdout.contains("Example") && ran.stdout.contains("alyx"), "{ran:?}");

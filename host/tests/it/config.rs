@@ -110,9 +110,11 @@ async fn c2_a_named_file_that_is_not_there_is_an_error() {
 async fn c2_what_this_version_cannot_do_is_refused_and_not_ignored() {
     let project = Project::new();
     for (settings, parts) in [
-        ("backend: docker", ["functions.backend", "docker", "process"]),
-        ("{network: none, sandbox: off}", ["functions.network", "none", "open"]),
-        ("{network: proxy, sandbox: off}", ["functions.network", "proxy", "open"]),
+        ("{backend: process, network: none, sandbox: off}", ["functions.network", "none", "open"]),
+        (
+            "{backend: process, network: proxy, sandbox: off}",
+            ["functions.network", "proxy", "open"],
+        ),
     ] {
         let said = complaint(&project, &format!("functions:\n  {settings}\n")).await;
         for part in parts {

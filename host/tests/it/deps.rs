@@ -2,7 +2,7 @@
 //!
 //! The packages are made by the tests. One test asks the registries, with one tiny package each.
 
-mod part;
+pub(crate) mod part;
 mod failures;
 mod gate;
 mod odd;

@@ -22,8 +22,8 @@ const ROUNDS: u64 = 50;
 /// One collection for the writers, and in a round the workers of one runtime only.
 fn project(database: Value) -> Project {
     bare_project().config(json!({
-        // Functions write to files of the project.
-        "functions": {"sandbox": "off"},
+        // Functions write to files of the project, which containers may not.
+        "functions": {"backend": "process", "sandbox": "off"},
         "database": database,
         "collections": {"acks": {"fields": {
             "writer": {"type": "int"}, "n": {"type": "int"}, "views": {"type": "int"},

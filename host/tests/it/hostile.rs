@@ -16,23 +16,23 @@ use crate::harness::{PATIENCE, RUNTIMES, Runtime, eventually};
 use worlds::{Who, World};
 
 /// What an attack needs to succeed: a value that only then comes back.
-struct Attack {
-    name: &'static str,
+pub(crate) struct Attack {
+    pub(crate) name: &'static str,
     input: Value,
     /// Node.js has no words for it.
     low: bool,
 }
 
-fn attack(name: &'static str, input: Value) -> Attack {
+pub(crate) fn attack(name: &'static str, input: Value) -> Attack {
     Attack { name, input, low: false }
 }
 
-fn low(name: &'static str, input: Value) -> Attack {
+pub(crate) fn low(name: &'static str, input: Value) -> Attack {
     Attack { name, input, low: true }
 }
 
 /// Attacks whose success the function itself sees.
-fn attacks(world: &World) -> Vec<Attack> {
+pub(crate) fn attacks(world: &World) -> Vec<Attack> {
     let path = |name: &str| world.host.project.path(name).display().to_string();
     let host = world.host.pid();
     let mut all = vec![
@@ -61,7 +61,7 @@ fn attacks(world: &World) -> Vec<Attack> {
 }
 
 /// Makes each attack in each runtime; returns those that succeeded.
-async fn succeeded(world: &World, attacks: &[Attack]) -> Vec<String> {
+pub(crate) async fn succeeded(world: &World, attacks: &[Attack]) -> Vec<String> {
     let mut all = Vec::new();
     for runtime in world.runtimes() {
         for attack in attacks.iter().filter(|a| !(a.low && runtime == Runtime::Node)) {
@@ -111,7 +111,7 @@ async fn check_sockets(world: &World) {
 }
 
 /// It may write to its own /tmp, and the machine's stays as it was.
-async fn check_writes(world: &World) {
+pub(crate) async fn check_writes(world: &World) {
     for runtime in world.runtimes() {
         for folder in ["/tmp", "/var/tmp"] {
             let file = format!("{folder}/alyx-hostile-{}-{runtime}", world.host.pid());
@@ -123,7 +123,7 @@ async fn check_writes(world: &World) {
 }
 
 /// None of what the host was started with open reaches a worker.
-async fn check_files(world: &World) {
+pub(crate) async fn check_files(world: &World) {
     for runtime in world.runtimes() {
         let files = world.host.call(&runtime.function("hostile"), json!({"do": "files"})).await;
         let files = files.value()["value"].as_array().expect("a list").clone();
@@ -164,7 +164,7 @@ async fn s2_restricted_workers_of_an_ordinary_user_can_do_none_of_it() {
 }
 
 /// What a process leaves behind ends with its worker.
-async fn check_orphans(world: &World) {
+pub(crate) async fn check_orphans(world: &World) {
     for runtime in world.runtimes() {
         let function = runtime.function("hostile");
         let left = world.host.call(&function, json!({"do": "orphan"})).await.value();
@@ -209,7 +209,7 @@ async fn s2_orphans_end_with_a_killed_host_at_every_level() {
 }
 
 /// Far fewer processes than asked for, and the others' calls go on.
-async fn check_fork_bomb(world: &World) {
+pub(crate) async fn check_fork_bomb(world: &World) {
     for runtime in world.runtimes() {
         let input = json!({"do": "fork", "times": 1500});
         let bomb = world.host.call(&runtime.function("hostile"), input).await;

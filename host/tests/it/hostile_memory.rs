@@ -22,7 +22,7 @@ fn worlds() -> [Plan; 4] {
     [isolated(Who::Mine), isolated(Who::Ordinary), restricted(Who::Mine), restricted(Who::Ordinary)]
 }
 
-async fn check_limit(world: &World) {
+pub(crate) async fn check_limit(world: &World) {
     for runtime in world.runtimes() {
         let function = runtime.function("hostile");
         for input in [take(2048), json!({"do": "allocate", "mib": 2048, "heap": true})] {

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 use serde_json::json;
 
+use crate::harness::backend::told;
 use crate::harness::processes::of_project;
 use crate::harness::{Host, PATIENCE, Project, RUNTIMES};
 use crate::stop::{check_no_run_folder, run_folders};
@@ -20,7 +21,7 @@ const GONE: Duration = Duration::from_secs(2);
 
 /// `ALYX_TEST_ROUNDS` asks for more.
 fn rounds() -> u32 {
-    let told = std::env::var_os("ALYX_TEST_ROUNDS").and_then(|told| told.into_string().ok());
+    let told = told("ALYX_TEST_ROUNDS");
     told.map_or(5, |rounds| rounds.parse().expect("a number"))
 }
 

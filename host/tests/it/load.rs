@@ -98,8 +98,10 @@ async fn f53_a_file_that_ends_the_process_while_loading_is_a_load_error() {
 /// Slow imports get 30 s, also where calls have less; that is what this test waits for.
 #[tokio::test]
 async fn f53_a_file_that_loads_for_ever_is_a_load_error() {
-    let config = json!({"functions": {"timeout": "5s"}});
+    // Their time is not to pass before there are workers.
+    let config = json!({"functions": {"timeout": "5s", "pool": {"min_warm": 1}}});
     let host = Project::with_probes().with_all("endless").config(config).serve().await;
+    host.ready().await;
     let answers = RUNTIMES.map(|runtime| {
         let host = &host;
         async move { host.call(&runtime.function("endless"), json!({})).await }

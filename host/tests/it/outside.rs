@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use rustix::process::Signal;
 use serde_json::json;
 
+use crate::harness::backend::in_containers;
 use crate::harness::log::Line;
 use crate::harness::{Host, PATIENCE, Project, RUNTIMES, Runtime, eventually, in_every_runtime};
 use crate::stop::{check_no_run_folder, run_folders};
@@ -33,7 +34,9 @@ async fn w7_workers_go_on_and_new_ones_come_when_sockets_and_folders_are_removed
         serves(&host, runtime).await;
     }
     let folder = run_folders(&host.project).pop().expect("a running host has one");
-    for removed in [folder.join("s"), folder.join("w"), folder.clone(), host.project.path("tmp")] {
+    let used: &[&str] = if in_containers() { &["c"] } else { &["s", "w"] };
+    let used = used.iter().map(|name| folder.join(name));
+    for removed in used.chain([folder.clone(), host.project.path("tmp")]) {
         fs::remove_dir_all(&removed).expect("it is there");
         for runtime in RUNTIMES {
             let answer = host.probe(runtime, json!({"a": 1})).await;
@@ -85,7 +88,9 @@ fn with_small_disk() -> Project {
     if !rustix::process::getuid().is_root() {
         command.push("--map-root-user");
     }
-    let project = Project::with_probes().config(json!({"functions": {"pool": {"min_warm": 0}}}));
+    // An engine would not see it.
+    let config = json!({"functions": {"backend": "process", "pool": {"min_warm": 0}}});
+    let project = Project::with_probes().config(config);
     project.through(&[&command[..], &["sh", "-c", mount, "sh"]].concat())
 }
 

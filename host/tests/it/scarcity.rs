@@ -145,7 +145,7 @@ async fn h8_a_call_whose_time_ends_in_the_queue_is_504_and_never_runs() {
 #[tokio::test]
 async fn h8_a_missing_runtime_is_503_and_says_what_to_install() {
     let nowhere = tempfile::tempdir().expect("a temporary folder");
-    let host = Project::with_probes().env("PATH", nowhere.path()).serve().await;
+    let host = of_programs().env("PATH", nowhere.path()).serve().await;
     for (runtime, install) in RUNTIMES.into_iter().zip(["Node.js", "Python", "Go"]) {
         for _ in 0..2 {
             let answer = host.probe(runtime, json!({})).await;
@@ -169,11 +169,16 @@ async fn h8_a_missing_runtime_leaves_the_others_alone() {
     let programs = tempfile::tempdir().expect("a temporary folder");
     let node = which("node");
     std::os::unix::fs::symlink(&node, programs.path().join("node")).expect("an empty folder");
-    let host = Project::with_probes().env("PATH", programs.path()).serve().await;
+    let host = of_programs().env("PATH", programs.path()).serve().await;
     assert_eq!(host.call("probe_node", json!({"a": 1})).await.value(), json!({"a": 1}));
     for missing in ["probe_python", "probe_go"] {
         host.call(missing, json!({})).await.error(503, "RUNTIME_UNAVAILABLE");
     }
+}
+
+/// Only processes run the programs of PATH.
+fn of_programs() -> Project {
+    Project::with_probes().config(json!({"functions": {"backend": "process"}}))
 }
 
 fn which(program: &str) -> std::path::PathBuf {

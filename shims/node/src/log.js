@@ -6,6 +6,7 @@
  */
 
 import { inspect } from "node:util";
+import { echoLine } from "./echo.js";
 import { cut } from "./errors.js";
 
 /**
@@ -14,6 +15,14 @@ import { cut } from "./errors.js";
  * @typedef {{ maxLogEntry: number, maxLogBytes: number }} LogLimits
  * @typedef {(frame: string) => void} SendNow writes a frame to the socket before it returns
  */
+
+/** @type {typeof echoLine | undefined} Set where lines are to be seen on stdout as well. */
+let echo;
+
+/** From now on every line goes to stdout as well. */
+export function echoLines() {
+  echo = echoLine;
+}
 
 export class InvocationLog {
   #inv;
@@ -97,6 +106,7 @@ export class InvocationLog {
       this.#dropped = 1;
       return undefined;
     }
+    echo?.(level, msg, json);
     const extra = json === "" ? "" : `,"fields":${json}`;
     const from = source === "ctx" ? "" : `,"source":"${source}"`;
     return `{"ts":${Date.now()},"level":"${level}","msg":${JSON.stringify(msg)}${extra}${from}}`;

@@ -6,8 +6,10 @@
 
 import { captureOutput } from "./capture.js";
 import { FRAME_CAP, FramingError } from "./codec.js";
+import { forward } from "./forward.js";
 import { scope } from "./invocation.js";
 import { Functions } from "./loader.js";
+import { echoLines } from "./log.js";
 import { Peer } from "./peer.js";
 import { MAX_CONCURRENCY, Shim } from "./shim.js";
 import { AddressError, dial } from "./transport.js";
@@ -24,17 +26,25 @@ const DEFAULT_LIMITS = {
   maxCallsPerInvocation: 32,
 };
 
-/** @param {NodeJS.ProcessEnv} env the two variables that concern the shim are taken out of it */
+/** @param {NodeJS.ProcessEnv} env the variables that concern the shim are taken out of it */
 export function start(env) {
-  const { ALYX_ADDR: address, ALYX_TOKEN: token = "" } = env;
+  const { ALYX_ADDR: address, ALYX_TOKEN: token = "", ALYX_ECHO: echo, ALYX_PROXY: proxy } = env;
   delete env.ALYX_ADDR;
   delete env.ALYX_TOKEN;
+  delete env.ALYX_ECHO;
+  delete env.ALYX_PROXY;
+  if (echo) echoLines();
   if (!address) return die(2, "usage: ALYX_ADDR=unix:/path|tcp:host:port|stdio ALYX_TOKEN=… alyx-shim-node");
-  try {
-    new Worker(address).greet(token);
-  } catch (error) {
-    die(error instanceof AddressError ? 2 : 1, /** @type {Error} */ (error).message);
-  }
+  const greet = () => {
+    try {
+      new Worker(address).greet(token);
+    } catch (error) {
+      die(error instanceof AddressError ? 2 : 1, /** @type {Error} */ (error).message);
+    }
+  };
+  // No function runs before it has its way out.
+  if (proxy) forward(proxy.replace(/^unix:/, ""), greet);
+  else greet();
 }
 
 class Worker {

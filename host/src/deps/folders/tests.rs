@@ -6,7 +6,14 @@ fn list(language: Language, project: &Path) -> List {
     fs::create_dir_all(&root).unwrap();
     let root = root.canonicalize().unwrap();
     let (folder, label) = (root.clone(), "functions/list".to_owned());
-    List { language, root, folder, label, source: Source::Requirements, digest: [0; 32] }
+    List {
+        language,
+        root,
+        folder,
+        label,
+        source: Source::Requirements { local: Vec::new() },
+        digest: [0; 32],
+    }
 }
 
 /// Installs a set that holds one file.

@@ -37,8 +37,8 @@ pub struct List {
 pub enum Source {
     /// `package.json`; files and folders of the project that it names; whether there is a lock.
     Npm { locked: bool, local: Vec<PathBuf> },
-    /// `requirements.txt`.
-    Requirements,
+    /// `requirements.txt`; files and folders that it names.
+    Requirements { local: Vec<PathBuf> },
     /// The dependencies of `pyproject.toml`.
     Project(Vec<String>),
     /// `go.mod`.

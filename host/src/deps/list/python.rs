@@ -1,6 +1,6 @@
 //! `requirements.txt` and the files it includes, else the dependencies in `pyproject.toml`.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
@@ -18,13 +18,23 @@ pub(crate) fn read(root: &Path, folder: &Path) -> Option<Found> {
 }
 
 fn requirements(root: &Path, folder: &Path) -> Option<Found> {
-    let mut digest = Fields::default();
-    let mut packages = 0;
-    match add_file(root, folder, Path::new(REQUIREMENTS), 0, &mut digest, &mut packages) {
-        Ok(_) if packages == 0 => None,
-        Ok(_) => Some(Found { file: REQUIREMENTS, source: Source::Requirements, digest }),
+    let mut seen = Seen::default();
+    match add_file(root, folder, Path::new(REQUIREMENTS), 0, &mut seen) {
+        Ok(_) if seen.packages == 0 => None,
+        Ok(_) => {
+            let source = Source::Requirements { local: seen.local };
+            Some(Found { file: REQUIREMENTS, source, digest: seen.digest })
+        }
         Err(why) => Some(Found::broken(REQUIREMENTS, why)),
     }
+}
+
+/// What a list and those that it includes ask for.
+#[derive(Default)]
+struct Seen {
+    digest: Fields,
+    packages: usize,
+    local: Vec<PathBuf>,
 }
 
 /// Adds a file and what it includes; false when it is not there.
@@ -33,14 +43,13 @@ fn add_file(
     folder: &Path,
     file: &Path,
     depth: u32,
-    digest: &mut Fields,
-    packages: &mut usize,
+    seen: &mut Seen,
 ) -> Result<bool, String> {
     let path = folder.join(file);
     let shown = file.display();
     let failed = |error| format!("cannot read '{shown}': {error}");
     let Some(bytes) = bytes_of(&path).map_err(failed)? else { return Ok(false) };
-    digest.add("requirements", &bytes);
+    seen.digest.add("requirements", &bytes);
     let text = String::from_utf8_lossy(&bytes);
     for line in text.lines().map(without_comment).filter(|line| !line.is_empty()) {
         if let Some(included) = included(line) {
@@ -48,7 +57,7 @@ fn add_file(
                 return Err(format!("'{shown}' includes files more than {MAX_DEPTH} deep"));
             }
             let inner = path.parent().unwrap_or(folder);
-            if !add_file(root, inner, Path::new(included), depth + 1, digest, packages)? {
+            if !add_file(root, inner, Path::new(included), depth + 1, seen)? {
                 return Err(format!("'{shown}' includes '{included}', which is not there"));
             }
         } else if let Some(path) = editable(line) {
@@ -57,24 +66,26 @@ fn add_file(
                 "'{line}' in '{shown}' is an editable install, which functions cannot import; write '{path}'"
             ));
         } else if !line.starts_with('-') {
-            *packages += 1;
-            add_local(root, folder, line, digest);
+            seen.packages += 1;
+            add_local(root, folder, line, seen);
         }
     }
     Ok(true)
 }
 
 /// A wheel or a source archive of the project may change under its name.
-fn add_local(root: &Path, folder: &Path, line: &str, digest: &mut Fields) {
+fn add_local(root: &Path, folder: &Path, line: &str, seen: &mut Seen) {
     let words = line.split([' ', ';', '@', '=']).filter(|word| word.contains(['/', '.']));
     for word in words {
         let path = folder.join(word.trim_start_matches("file:"));
         let Ok(real) = path.canonicalize() else { continue };
-        digest.add("place", real.strip_prefix(root).unwrap_or(&real).to_string_lossy().as_bytes());
+        seen.digest
+            .add("place", real.strip_prefix(root).unwrap_or(&real).to_string_lossy().as_bytes());
         let inner = [real.clone(), real.join(PROJECT), real.join("setup.py")];
         for content in inner.iter().filter_map(|path| bytes_of(path).ok().flatten()) {
-            digest.add("local", &content);
+            seen.digest.add("local", &content);
         }
+        seen.local.push(real);
     }
 }
 

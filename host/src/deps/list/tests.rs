@@ -54,7 +54,10 @@ fn a_list_is_named_by_its_folder() {
     let list = List::read(Language::Python, &root, &root.join("thumb")).unwrap();
     let top = root.file_name().unwrap().to_str().unwrap();
     assert_eq!(list.label, format!("{top}/thumb/requirements.txt"));
-    assert_eq!((list.scope().as_str(), list.source), ("thumb", Source::Requirements));
+    assert_eq!(
+        (list.scope().as_str(), list.source),
+        ("thumb", Source::Requirements { local: Vec::new() })
+    );
 }
 
 #[test]
@@ -133,7 +136,7 @@ fn requirements_come_before_the_project() {
     let list = read(Language::Python, &folder(&[project])).unwrap();
     assert_eq!(list.source, Source::Project(vec!["six>1".into(), "idna".into()]));
     let list = read(Language::Python, &folder(&[project, ("requirements.txt", "six\n")])).unwrap();
-    assert_eq!(list.source, Source::Requirements);
+    assert!(matches!(list.source, Source::Requirements { .. }));
 }
 
 #[test]

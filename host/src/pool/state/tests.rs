@@ -4,6 +4,8 @@
 mod scenes;
 mod world;
 
+use std::sync::Arc;
+
 use super::*;
 use crate::pool::error::{Fault, KILLED};
 use world::{Machine, PATIENCE, Worker, World, rules};
@@ -82,7 +84,9 @@ impl World {
         let Some(number) = self.any(|w| !w.started) else { return };
         if self.chance(6) == 0 {
             self.workers.remove(&number);
-            return self.event(|state, now| state.start_failed(number, &"no luck".into(), now));
+            return self.event(|state, now| {
+                state.start_failed(number, &Refusal::Start("no luck".into()), now)
+            });
         }
         let worker = self.workers.get_mut(&number).expect("found above");
         (worker.started, worker.offered) = (true, 3);

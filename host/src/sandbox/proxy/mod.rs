@@ -123,7 +123,11 @@ impl Worker {
                 break;
             }
             match timeout(DIAL, TcpStream::connect(address)).await {
-                Ok(Ok(server)) => return Ok(server),
+                Ok(Ok(server)) => {
+                    let (worker, address) = (&self.name, address.ip());
+                    tracing::debug!(%worker, %host, port, %address, "network reached");
+                    return Ok(server);
+                }
                 Ok(Err(error)) => {
                     why = Refused(502, format!("cannot reach '{host}:{port}': {error}"))
                 }

@@ -26,7 +26,7 @@ else:
 ";
 
 /// A function that returns the version of its `part`.
-pub(super) fn function(runtime: Runtime) -> &'static str {
+pub(crate) fn function(runtime: Runtime) -> &'static str {
     match runtime {
         Runtime::Node => "import { version } from 'part';\nexport default () => version;\n",
         Runtime::Python => "import part\n\n\ndef handler(ctx):\n    return part.VERSION\n",
@@ -37,7 +37,7 @@ pub(super) fn function(runtime: Runtime) -> &'static str {
 }
 
 /// The name of a list in `folder`, as messages have it.
-pub(super) fn list(runtime: Runtime, folder: &str) -> String {
+pub(crate) fn list(runtime: Runtime, folder: &str) -> String {
     let file = match runtime {
         Runtime::Node => "package.json",
         Runtime::Python => "requirements.txt",
@@ -47,14 +47,18 @@ pub(super) fn list(runtime: Runtime, folder: &str) -> String {
 }
 
 /// A project whose Go modules come from a folder of its own, and no Python package from elsewhere.
-pub(super) fn project() -> Project {
-    let project = Project::new();
+pub(crate) fn project() -> Project {
+    offline(Project::new())
+}
+
+/// The same for a project that is made elsewhere.
+pub(crate) fn offline(project: Project) -> Project {
     let proxy = format!("file://{}", project.path("tmp/proxy").display());
     project.env("GOPROXY", proxy).env("GOSUMDB", "off").env("PIP_NO_INDEX", "1")
 }
 
 /// The same with a function of this runtime, which uses `part` in its first version.
-pub(super) async fn with_function(project: Project, runtime: Runtime) -> Project {
+pub(crate) async fn with_function(project: Project, runtime: Runtime) -> Project {
     let project = project.file(&runtime.file(&runtime.function("uses")), function(runtime));
     publish(&project, runtime, "1.0.0").await;
     wants(&project, runtime, "functions", "1.0.0");
@@ -62,7 +66,7 @@ pub(super) async fn with_function(project: Project, runtime: Runtime) -> Project
 }
 
 /// Writes a list in `folder` that asks for this version.
-pub(super) fn wants(project: &Project, runtime: Runtime, folder: &str, version: &str) {
+pub(crate) fn wants(project: &Project, runtime: Runtime, folder: &str, version: &str) {
     // How a folder of one function says where the functions folder is.
     let up = if folder == "functions" { "." } else { ".." };
     let text = match runtime {
@@ -78,7 +82,7 @@ pub(super) fn wants(project: &Project, runtime: Runtime, folder: &str, version: 
 }
 
 /// Makes this version of the package, where [`wants`] looks for it.
-pub(super) async fn publish(project: &Project, runtime: Runtime, version: &str) {
+pub(crate) async fn publish(project: &Project, runtime: Runtime, version: &str) {
     match runtime {
         Runtime::Node => {
             npm(project, "part", version, &format!("export const version = '{version}';\n"), "{}")
@@ -106,7 +110,7 @@ pub(super) async fn publish(project: &Project, runtime: Runtime, version: &str) 
 }
 
 /// The module `example.com/<name>`, which requires others.
-pub(super) async fn module(
+pub(crate) async fn module(
     project: &Project,
     name: &str,
     version: &str,
@@ -125,7 +129,7 @@ pub(super) async fn module(
 }
 
 /// A package for npm with `scripts` that run when it is installed.
-pub(super) async fn npm(project: &Project, name: &str, version: &str, code: &str, scripts: &str) {
+pub(crate) async fn npm(project: &Project, name: &str, version: &str, code: &str, scripts: &str) {
     let about = format!(
         "{{\"name\": \"{name}\", \"version\": \"{version}\", \"type\": \"module\", \"exports\": \"./index.js\", \"scripts\": {scripts}}}"
     );

@@ -57,7 +57,7 @@ async fn the_table_of_options_states_the_defaults() {
 
 #[tokio::test]
 async fn each_option_of_the_table_is_taken() {
-    let values = ["other", "node", "5s", "64mb", "{A: b}"];
+    let values = ["other", "node", "20s", "64mb", "{A: b}"];
     let names = options();
     let names = names.iter().map(|option| option[0].trim_matches('`'));
     let manifest: Vec<_> =
@@ -68,7 +68,7 @@ async fn each_option_of_the_table_is_taken() {
     let rows = project.run(&["list", "--json"]).await.json();
     let row = &rows[0];
     assert_eq!((&row["name"], &row["runtime"]), (&json!("other"), &json!("node")), "{rows}");
-    assert_eq!((&row["timeout_ms"], &row["memory"]), (&json!(5_000), &json!(64 << 20)), "{rows}");
+    assert_eq!((&row["timeout_ms"], &row["memory"]), (&json!(20_000), &json!(64 << 20)), "{rows}");
     let host = project.serve().await;
     assert_eq!(host.call("other", json!({"do": "env"})).await.value(), json!({"A": "b"}));
     assert_eq!(

@@ -5,7 +5,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Command, ExitStatus};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal};
 use serde_json::{Value, json};
@@ -15,7 +15,7 @@ use super::log::Log;
 use super::processes::{Process, programs_of, workers_of};
 use super::project::Project;
 use super::runtimes::Runtime;
-use super::{PATIENCE, eventually};
+use super::{GLANCE, PATIENCE, eventually};
 
 /// One host of one test.
 #[derive(Debug)]
@@ -165,9 +165,30 @@ impl Drop for Host {
                 eprintln!("  {}", line.0);
             }
         }
+        if self.project.uses_engine() {
+            // The kernel would end the workers with it, but not remove their containers.
+            self.leave();
+        }
         // The kernel ends the workers with it.
         let _ended_already = self.child.kill();
         let _ended_already = self.child.wait();
+    }
+}
+
+impl Host {
+    /// Has the host stop at once, and waits for it for a while. It is told again and again: two
+    /// signals at a time may count as one, and only a second one means at once.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "no runtime waits here, and the child tells nobody"
+    )]
+    fn leave(&mut self) {
+        let deadline = Instant::now() + PATIENCE;
+        while matches!(self.child.try_wait(), Ok(None)) && Instant::now() < deadline {
+            let pid = Pid::from_child(&self.child);
+            let _ended_already = rustix::process::kill_process(pid, Signal::TERM);
+            std::thread::sleep(GLANCE);
+        }
     }
 }
 

@@ -3,8 +3,11 @@
 //!
 //! Knows the program only from outside; nothing here uses the host's code.
 
+pub(crate) mod backend;
 pub(crate) mod runtimes;
 pub(crate) mod project;
+pub(crate) mod engine;
+pub(crate) mod own_engine;
 pub(crate) mod host;
 pub(crate) mod log;
 pub(crate) mod processes;

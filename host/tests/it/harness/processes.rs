@@ -55,6 +55,14 @@ impl Process {
         ids.split_whitespace().next_back()?.parse().ok()
     }
 
+    /// True in a container of the host: it sees the folder of the worker's socket.
+    fn is_contained(&self, host: i32) -> bool {
+        let mounts =
+            fs::read_to_string(format!("/proc/{}/mountinfo", self.pid)).unwrap_or_default();
+        let folder = format!("-{host}/c/");
+        mounts.lines().any(|line| line.contains(" /run/alyx ") && line.contains(&folder))
+    }
+
     pub(crate) fn is_running(&self) -> bool {
         Process::find(self.pid).is_some_and(|now| now.started == self.started)
     }
@@ -85,7 +93,8 @@ impl Process {
 /// The workers of a host: its children that lead a session of their own. What else it starts,
 /// such as a compiler, does not.
 pub(crate) fn workers_of(host: i32) -> Vec<Process> {
-    all().filter(|p| p.parent == host && p.session == p.pid).collect()
+    let own = |p: &Process| p.parent == host && p.session == p.pid;
+    all().filter(|p| own(p) || (p.inner_pid() == Some(1) && p.is_contained(host))).collect()
 }
 
 /// What runs in the workers of a host, without the parts of the host around it.
@@ -100,7 +109,9 @@ pub(crate) fn programs_of(host: i32) -> Vec<Process> {
         }
         inside.extend(below);
     }
-    all.retain(|p| inside.contains(&p.pid) && !p.command.starts_with("alyx __worker"));
+    all.retain(|p| {
+        p.is_contained(host) || (inside.contains(&p.pid) && !p.command.starts_with("alyx __worker"))
+    });
     all
 }
 
@@ -108,7 +119,11 @@ pub(crate) fn programs_of(host: i32) -> Vec<Process> {
 /// their temporary files there.
 pub(crate) fn of_project(project: &Project) -> Vec<Process> {
     let folder = project.path("tmp").display().to_string();
-    all().filter(|p| p.environment().contains(&folder)).collect()
+    let sees = |p: &Process| {
+        let mounts = fs::read_to_string(format!("/proc/{}/mountinfo", p.pid)).unwrap_or_default();
+        mounts.lines().any(|line| line.contains(" /run/alyx ") && line.contains(&folder))
+    };
+    all().filter(|p| p.environment().contains(&folder) || sees(p)).collect()
 }
 
 fn all() -> impl Iterator<Item = Process> {

@@ -14,6 +14,7 @@ use rustix::fs::{FlockOperation, flock};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use super::backend::{backend, in_containers};
 use super::host::Host;
 use super::runtimes::{RUNTIMES, Runtime, assert_installed};
 
@@ -21,6 +22,8 @@ use super::runtimes::{RUNTIMES, Runtime, assert_installed};
 pub(crate) const ALYX: &str = env!("CARGO_BIN_EXE_alyx");
 /// What of the tests' own environment reaches the commands: where programs and caches are.
 const PASSED_ON: [&str; 4] = ["PATH", "HOME", "GOPATH", "GOMODCACHE"];
+/// The same where workers run in containers: where engines are.
+const ENGINES: [&str; 2] = ["DOCKER_HOST", "CONTAINER_HOST"];
 
 /// A project that is not served yet.
 #[derive(Debug)]
@@ -51,11 +54,16 @@ impl Project {
         }
         let config = json!({
             "logging": {"format": "json", "level": "debug"},
-            "functions": {"timeout": "60s", "pool": {"queue_timeout": "60s"}},
+            "functions": {
+                "backend": backend(), "timeout": "60s", "pool": {"queue_timeout": "60s"},
+            },
         });
+        let engines = if in_containers() { &ENGINES[..] } else { &[] };
         let env = std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value)))
-            .filter(|(name, _)| PASSED_ON.contains(&name.as_str()))
+            .filter(|(name, _)| {
+                PASSED_ON.contains(&name.as_str()) || engines.contains(&name.as_str())
+            })
             .collect();
         let project = Project { folder, config, env, prefix: vec![ALYX.into()] };
         let temporary = project.path("tmp");
@@ -118,6 +126,18 @@ impl Project {
         self
     }
 
+    /// True when its workers may be containers.
+    pub(crate) fn uses_engine(&self) -> bool {
+        ENGINES.iter().any(|variable| self.env.contains_key(*variable))
+    }
+
+    /// Where the engine of its workers listens.
+    pub(crate) fn engine_socket(&self) -> String {
+        let address = ENGINES.iter().find_map(|variable| self.env.get(*variable));
+        let address = address.and_then(|address| address.to_str()).expect("it has an engine");
+        address.trim_start_matches("unix://").to_owned()
+    }
+
     /// Where its commands keep what is built once.
     pub(crate) fn cache(&self) -> PathBuf {
         PathBuf::from(&self.env["XDG_CACHE_HOME"])
@@ -130,8 +150,14 @@ impl Project {
 
     /// `alyx <arguments>` in the project, with alyx.yaml as configured so far.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
+        let mut config = self.config.clone();
+        let contained = in_containers() && config["functions"]["backend"] != "process";
+        if contained && let Some(pool) = config["functions"]["pool"].as_object_mut() {
+            // Starting a container takes half a second of a core, and most tests use no second one.
+            pool.entry("min_warm").or_insert(json!(0));
+        }
         // JSON is YAML.
-        self.write("alyx.yaml", &self.config.to_string());
+        self.write("alyx.yaml", &config.to_string());
         self.bare_command(arguments)
     }
 

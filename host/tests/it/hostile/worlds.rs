@@ -13,6 +13,7 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
+use crate::harness::engine::Engine;
 use crate::harness::project::ALYX;
 use crate::harness::{Host, Project, RUNTIMES, Runtime};
 
@@ -35,6 +36,8 @@ pub(crate) enum Who {
 #[derive(Debug)]
 pub(crate) struct Plan {
     project: Project,
+    /// Whose containers the workers are; else they are processes.
+    engine: Option<String>,
     who: Who,
     restricted: bool,
     inherited: bool,
@@ -44,6 +47,7 @@ pub(crate) struct Plan {
 pub(crate) struct World {
     pub(crate) host: Host,
     pub(crate) who: Who,
+    engine: Option<String>,
     restricted: bool,
     socket: (PathBuf, UnixListener),
     _abstract_socket: UnixListener,
@@ -52,6 +56,9 @@ pub(crate) struct World {
 
 impl fmt::Debug for World {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(engine) = &self.engine {
+            return write!(f, "containers of {engine}");
+        }
         let level = if self.restricted { "restricted" } else { "isolated" };
         write!(f, "{level} workers of {:?}", self.who)
     }
@@ -65,16 +72,23 @@ impl World {
             Who::Mine => Who::Ordinary,
             who => who,
         };
-        let config = json!({"functions": {"sandbox": sandbox}});
+        let config = json!({"functions": {"backend": "process", "sandbox": sandbox}});
         let mut project = Project::new().config(config).env("PATH", path());
         for runtime in runtimes() {
             project = project.with(runtime, "hostile");
         }
-        Plan { project, who, restricted: false, inherited: false }
+        Plan { project, engine: None, who, restricted: false, inherited: false }
+    }
+
+    /// Workers in containers, of a host that runs as root.
+    pub(crate) fn on(engine: &Engine) -> Plan {
+        let project = engine.project().with_all("hostile").with_all("child");
+        let engine = Some(engine.name.clone());
+        Plan { project, engine, who: Who::Root, restricted: false, inherited: false }
     }
 
     pub(crate) fn runtimes(&self) -> Vec<Runtime> {
-        runtimes()
+        if self.engine.is_some() { RUNTIMES.to_vec() } else { runtimes() }
     }
 
     pub(crate) fn is_restricted(&self) -> bool {
@@ -108,13 +122,19 @@ impl Plan {
         self
     }
 
+    /// Sets a variable of the host.
+    pub(crate) fn env(mut self, name: &str, value: &str) -> Self {
+        self.project = self.project.env(name, value);
+        self
+    }
+
     pub(crate) fn with_inherited_file(mut self) -> Self {
         self.inherited = true;
         self
     }
 
     pub(crate) async fn serve(self) -> World {
-        let Plan { mut project, who, restricted, inherited } = self;
+        let Plan { mut project, engine, who, restricted, inherited } = self;
         if rustix::process::getuid().is_root() && who == Who::Ordinary {
             project = given_away(project).await;
         }
@@ -144,7 +164,7 @@ impl Plan {
         }
         let host = project.serve().await;
         let _abstract_socket = abstract_socket;
-        World { host, who, restricted, socket: (path, socket), _abstract_socket, tcp }
+        World { host, who, engine, restricted, socket: (path, socket), _abstract_socket, tcp }
     }
 }
 

@@ -145,6 +145,9 @@ func (j *journal) entry(level, message string, fields []byte, source string) {
 		return
 	}
 	j.waiting++
+	if echoes {
+		echo(level, message, fields)
+	}
 }
 
 // send hands the batch over and returns when it is out of the process: a

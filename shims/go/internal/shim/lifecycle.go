@@ -79,6 +79,7 @@ func join() (*Worker, error) {
 func (w *Worker) Serve(f *Function) {
 	w.function = f
 	tuneCollector()
+	forward()
 	if w.inherited != nil {
 		w.takeOver()
 	}

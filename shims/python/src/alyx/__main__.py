@@ -36,6 +36,14 @@ def main() -> None:
     # Functions must not see how we are reached.
     address = os.environ.pop("ALYX_ADDR", "")
     token = os.environ.pop("ALYX_TOKEN", "")
+    if os.environ.pop("ALYX_ECHO", ""):
+        from . import echo, log
+
+        log.echo = echo.line
+    if proxy := os.environ.pop("ALYX_PROXY", ""):
+        from . import forward
+
+        forward.start(proxy.removeprefix("unix:"))
     # In a terminal Ctrl-C reaches every process; the host decides when we end.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:

@@ -33,6 +33,10 @@ class Limits:
         self.total = total
 
 
+# Set where lines are to be seen on stdout as well.
+echo: Callable[[str, str, str], None] | None = None
+
+
 class Journal:
     """The entries of one invocation, each on the wire before `write` returns."""
 
@@ -102,6 +106,8 @@ class Journal:
                 self._dropped += 1
                 continue
             extra = f',"fields":{fields}' if fields else ""
+            if echo is not None:
+                echo(level, text, fields)
             taken.append(
                 f'{{"ts":{stamp},"level":"{level}","msg":{codec.encode(text)}'
                 f"{extra}{origin}}}"
