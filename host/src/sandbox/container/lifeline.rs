@@ -11,7 +11,7 @@ use std::path::Path;
 use rustix::fs::{CWD, FileType, Mode, OFlags, mknodat};
 
 /// Its name in the folder of the worker's socket.
-const NAME: &str = "host";
+pub(crate) const NAME: &str = "host";
 
 /// The host's end; nothing is ever written to it.
 #[derive(Debug)]

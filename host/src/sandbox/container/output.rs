@@ -3,6 +3,7 @@
 //! Lines that the shim has already sent to the host are left out: they are in the engine's log for
 //! people, and marked by their time.
 
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -18,11 +19,12 @@ use crate::engine::Engine;
 use crate::sandbox::output::{Line, Stream, lines};
 
 /// Bytes that may wait to be cut into lines.
-const BUFFER: usize = 64 * 1024;
+pub(crate) const BUFFER: usize = 64 * 1024;
 /// Between attempts at an engine that is away.
 const AWAY: Duration = Duration::from_millis(500);
 
-/// Reads until the container has ended, or the task is aborted while its engine is away. `memory_words` is set when it says that memory ran out.
+/// Reads until the container has ended, or the task is aborted while its engine is away.
+/// `memory_words` is set when it says that memory ran out.
 pub(crate) async fn follow(
     engine: Engine,
     id: String,
@@ -67,18 +69,29 @@ async fn copy(
     let options = LogsOptionsBuilder::new().follow(true).stdout(true).stderr(true).since(since);
     let mut pieces = engine.client().logs(id, Some(options.build()));
     while let Some(piece) = pieces.next().await {
-        let written = match &piece? {
-            LogOutput::StdErr { message } => stderr.write_all(message).await,
-            LogOutput::StdOut { message } | LogOutput::Console { message } => {
-                stdout.write_all(message).await
-            }
-            LogOutput::StdIn { .. } => Ok(()),
-        };
-        if written.is_err() {
+        if pour(&piece?, stdout, stderr).await.is_err() {
             break;
         }
     }
     Ok(())
+}
+
+/// Puts a piece of what a container prints where it belongs.
+///
+/// # Errors
+/// When nobody reads any more.
+pub(crate) async fn pour(
+    piece: &LogOutput,
+    stdout: &mut DuplexStream,
+    stderr: &mut DuplexStream,
+) -> io::Result<()> {
+    match piece {
+        LogOutput::StdErr { message } => stderr.write_all(message).await,
+        LogOutput::StdOut { message } | LogOutput::Console { message } => {
+            stdout.write_all(message).await
+        }
+        LogOutput::StdIn { .. } => Ok(()),
+    }
 }
 
 /// `2026-01-02T03:04:05.678Z INFO …`: the host has got it from the shim.

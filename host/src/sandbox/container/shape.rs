@@ -67,16 +67,8 @@ fn confinement(spec: &LaunchSpec, network: Reach, ways: Ways<'_>) -> HostConfig 
     let memory = i64::try_from(spec.memory).unwrap_or(i64::MAX);
     let log = [("max-size", "1m"), ("max-file", "1")];
     HostConfig {
-        memory: Some(memory),
-        // More would be swap.
-        memory_swap: Some(memory),
         nano_cpus: Some((spec.cpu * 1e9) as i64),
         pids_limit: Some(TASKS),
-        cap_drop: Some(vec!["ALL".into()]),
-        security_opt: Some(vec!["no-new-privileges".into()]),
-        privileged: Some(false),
-        readonly_rootfs: Some(true),
-        tmpfs: Some(HashMap::from([("/tmp".into(), SCRATCH.into())])),
         shm_size: Some(SHARED_MEMORY),
         network_mode: Some(match network {
             Reach::Open => network::NAME.into(),
@@ -94,6 +86,21 @@ fn confinement(spec: &LaunchSpec, network: Reach, ways: Ways<'_>) -> HostConfig 
             config: Some(log.map(|(name, value)| (name.into(), value.into())).into()),
         }),
         mounts: Some(mounts(spec, ways)),
+        ..walls(memory)
+    }
+}
+
+/// What no container of this host may do, whatever runs in it.
+pub(crate) fn walls(memory: i64) -> HostConfig {
+    HostConfig {
+        memory: Some(memory),
+        // More would be swap.
+        memory_swap: Some(memory),
+        cap_drop: Some(vec!["ALL".into()]),
+        security_opt: Some(vec!["no-new-privileges".into()]),
+        privileged: Some(false),
+        readonly_rootfs: Some(true),
+        tmpfs: Some(HashMap::from([("/tmp".into(), SCRATCH.into())])),
         ..HostConfig::default()
     }
 }

@@ -1,7 +1,6 @@
 //! What a tool's container is like: a worker's, but that it may write to some folders, use more
 //! of the machine, and ask others over the network. Asks nobody.
 
-use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use bollard::models::{ContainerCreateBody, HostConfig, HostConfigLogConfig};
@@ -9,7 +8,7 @@ use rustix::process::Resource;
 
 use crate::sandbox::container::network;
 use crate::sandbox::container::ownership::User;
-use crate::sandbox::container::shape::{Bind, SCRATCH, SOCKET_FOLDER, TASKS_TOGETHER, bind, limit};
+use crate::sandbox::container::shape::{Bind, SOCKET_FOLDER, TASKS_TOGETHER, bind, limit, walls};
 use crate::workshop::Order;
 
 /// Bytes that a compiler may take.
@@ -19,11 +18,9 @@ const TASKS: i64 = 4096;
 const FILES: u64 = 65_536;
 /// What the container ends with when the image lacks the program.
 pub(crate) const LACKING: i64 = 251;
-/// The pipe that the host holds open for as long as it lives, and wants the tool to.
-pub(crate) const LEASH: &str = "leash";
 /// Runs the tool once it is on the leash; when the host ends, all ends. A host that has ended
 /// already is not waited for: its pipe cannot be opened.
-const SCRIPT: &str = r#"(exec 3</run/alyx/leash; : >/tmp/.leash; read -r _ <&3; kill -KILL -1) >/dev/null 2>&1 &
+const SCRIPT: &str = r#"(exec 3</run/alyx/host; : >/tmp/.leash; read -r _ <&3; kill -KILL -1) >/dev/null 2>&1 &
 looks=0
 until [ -e /tmp/.leash ]; do
   looks=$((looks + 1))
@@ -47,7 +44,7 @@ const NEAR: [&str; 3] = ["127.0.0.1", "localhost", "[::1]"];
 /// Folders of the host's own that it is given.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Ways<'a> {
-    /// With the leash in it.
+    /// With the pipe in it that the host holds open for as long as it lives, and wants the tool to.
     pub(crate) leash: &'a Path,
     /// An empty one, to stand where root's is.
     pub(crate) home: &'a Path,
@@ -74,14 +71,7 @@ pub(crate) fn body(order: &Order, image: &str, user: User, ways: Ways<'_>) -> Co
 
 fn confinement(order: &Order, user: User, trusted: Option<&Path>, ways: Ways<'_>) -> HostConfig {
     HostConfig {
-        memory: Some(MEMORY),
-        memory_swap: Some(MEMORY),
         pids_limit: Some(TASKS),
-        cap_drop: Some(vec!["ALL".into()]),
-        security_opt: Some(vec!["no-new-privileges".into()]),
-        privileged: Some(false),
-        readonly_rootfs: Some(true),
-        tmpfs: Some(HashMap::from([("/tmp".into(), SCRATCH.into())])),
         // Numbers of users are to be those of the host.
         userns_mode: (user != User::Rootless).then(|| "host".into()),
         network_mode: Some(network_of(order).into()),
@@ -93,7 +83,7 @@ fn confinement(order: &Order, user: User, trusted: Option<&Path>, ways: Ways<'_>
         // The host reads it as it comes.
         log_config: Some(HostConfigLogConfig { typ: Some("none".into()), config: None }),
         mounts: Some(bind(binds(order, trusted, ways), ways.home)),
-        ..HostConfig::default()
+        ..walls(MEMORY)
     }
 }
 
@@ -146,6 +136,7 @@ fn binds<'a>(order: &'a Order, trusted: Option<&'a Path>, ways: Ways<'a>) -> Vec
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sandbox::container::lifeline;
 
     fn order(env: &[(&str, &str)]) -> Order {
         let env = env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
@@ -182,6 +173,6 @@ mod tests {
     #[test]
     fn the_script_tells_what_the_image_lacks() {
         assert!(SCRIPT.contains(&format!("exit {LACKING}")));
-        assert!(SCRIPT.contains(&format!("{SOCKET_FOLDER}/{LEASH}")));
+        assert!(SCRIPT.contains(&format!("{SOCKET_FOLDER}/{}", lifeline::NAME)));
     }
 }

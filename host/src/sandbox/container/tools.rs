@@ -4,7 +4,6 @@
 //! nothing of what tools do.
 
 use std::io;
-use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -13,8 +12,6 @@ use std::time::Duration;
 use bollard::container::LogOutput;
 use bollard::query_parameters::{AttachContainerOptionsBuilder, CreateContainerOptionsBuilder};
 use futures_util::{Stream, StreamExt};
-use rustix::fs::{CWD, FileType, Mode, OFlags, mknodat, open};
-use tokio::io::AsyncWriteExt;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
@@ -26,22 +23,20 @@ use crate::leash::{QUEUE, read_lines};
 use crate::sandbox::LaunchError;
 use crate::sandbox::belongings::{Folder, Number, Numbers};
 use crate::sandbox::container::image::Image;
+use crate::sandbox::container::lifeline::Lifeline;
 use crate::sandbox::container::names::of_tool;
+use crate::sandbox::container::output::{BUFFER, pour};
 use crate::sandbox::container::ownership::User;
 use crate::sandbox::container::removal::{remove, remove_in_time};
-use crate::sandbox::container::tool_shape::{LACKING, LEASH, MEMORY, Ways, body, network_of};
-use crate::sandbox::container::waiting::{Notice, exit_code};
+use crate::sandbox::container::tool_shape::{LACKING, MEMORY, Ways, body, network_of};
+use crate::sandbox::container::waiting::{KILLED, Notice, exit_code};
 use crate::sandbox::container::{CREATE, Containers, network, open_to_container};
 use crate::workshop::{Later, Listener, Order, Printed, Workshop};
 
-/// Bytes that may wait to be cut into lines.
-const BUFFER: usize = 64 * 1024;
 /// Longest wait for the container to go once its tool has ended.
 const REMOVAL: Duration = Duration::from_secs(10);
 /// Longest wait for what it printed, once it has ended.
 const LAST_WORDS: Duration = Duration::from_secs(2);
-/// What ends with SIGKILL.
-const KILLED: i64 = 128 + 9;
 
 /// The tools of one image.
 #[derive(Debug)]
@@ -187,7 +182,7 @@ impl ImageTools {
 #[derive(Debug)]
 struct Leash {
     folder: Folder,
-    _end: OwnedFd,
+    _end: Lifeline,
 }
 
 impl Leash {
@@ -195,10 +190,7 @@ impl Leash {
         // Of a host that had the same number.
         let _there_is_none = std::fs::remove_dir_all(&folder);
         let folder = Folder::make(folder)?;
-        let path = folder.path().join(LEASH);
-        mknodat(CWD, &path, FileType::Fifo, Mode::from_raw_mode(0o600), 0)?;
-        let flags = OFlags::RDWR | OFlags::NONBLOCK | OFlags::CLOEXEC;
-        let end = open(&path, flags, Mode::empty())?;
+        let end = Lifeline::make(folder.path())?;
         open_to_container(folder.path(), 0o711, 0o444)?;
         Ok(Leash { folder, _end: end })
     }
@@ -279,14 +271,7 @@ async fn feed(pieces: Option<Pieces>, to: mpsc::Sender<Printed>) {
     let (mut stderr, err) = tokio::io::duplex(BUFFER);
     let pour = async move {
         while let Some(Ok(piece)) = pieces.next().await {
-            let written = match &piece {
-                LogOutput::StdErr { message } => stderr.write_all(message).await,
-                LogOutput::StdOut { message } | LogOutput::Console { message } => {
-                    stdout.write_all(message).await
-                }
-                LogOutput::StdIn { .. } => Ok(()),
-            };
-            if written.is_err() {
+            if pour(&piece, &mut stdout, &mut stderr).await.is_err() {
                 break;
             }
         }
