@@ -49,7 +49,9 @@ async fn c1_doctor_says_what_is_missing_and_what_mends_it() {
 #[tokio::test]
 async fn c1_doctor_fails_when_something_that_is_needed_is_not_there() {
     let project = Project::new().with(Runtime::Go, "probe").env("PATH", "/nowhere");
-    let project = project.config(json!({"functions": {"runtimes": {"node": {"enabled": false}}}}));
+    let project = project.config(json!({"functions": {
+        "backend": "process", "runtimes": {"node": {"enabled": false}},
+    }}));
     let (ran, findings) = examined(&project).await;
     assert_eq!(ran.code, Some(1), "{ran:?}");
     let go = finding(&findings, "runtime go");

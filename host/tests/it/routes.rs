@@ -173,7 +173,8 @@ async fn h11_metrics_have_the_names_that_dashboards_use() {
 
 #[tokio::test]
 async fn h11_metrics_count_answers_and_workers() {
-    let host = Project::with_probes().serve().await;
+    let config = json!({"functions": {"pool": {"min_warm": 1}}});
+    let host = Project::with_probes().config(config).serve().await;
     host.call("nobody", json!({})).await.error(404, "FUNCTION_NOT_FOUND");
     let not_found = host.metric("alyx_http_requests_total", &["status=\"404\""]).await;
     assert!((not_found - 1.0).abs() < f64::EPSILON, "{not_found}");

@@ -55,12 +55,15 @@ impl Process {
         ids.split_whitespace().next_back()?.parse().ok()
     }
 
-    /// True in a container of the host: it sees the folder of the worker's socket.
+    /// True in a container of a worker of the host: it sees the folder of its socket. What a tool's
+    /// container sees there is a tool's.
     fn is_contained(&self, host: i32) -> bool {
         let mounts =
             fs::read_to_string(format!("/proc/{}/mountinfo", self.pid)).unwrap_or_default();
         let folder = format!("-{host}/c/");
-        mounts.lines().any(|line| line.contains(" /run/alyx ") && line.contains(&folder))
+        mounts.lines().any(|line| {
+            line.contains(" /run/alyx ") && line.contains(&folder) && !line.contains("-tool-")
+        })
     }
 
     pub(crate) fn is_running(&self) -> bool {
