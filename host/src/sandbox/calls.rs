@@ -1,7 +1,6 @@
 //! The system calls that a worker cannot make: seccomp.
 //!
-//! A list of what no function needs and what has led out of sandboxes before. Three filters, since
-//! each has one answer to what it catches. Knows nothing of files; Landlock does.
+//! Three filters, since each has one answer to what it catches. Knows nothing of files; Landlock does.
 
 use std::collections::BTreeMap;
 
@@ -11,43 +10,10 @@ use seccompiler::{
     SeccompFilter, SeccompRule, apply_filter, sock_filter,
 };
 
+use crate::sandbox::denied;
 use crate::sandbox::profile::{Failed, Level, Profile, Reach, Step};
 
 type Rules = BTreeMap<i64, Vec<SeccompRule>>;
-
-/// Changing the machine, looking into other processes, and large interfaces that have no use here.
-#[rustfmt::skip]
-const DENIED: [i64; 57] = [
-    // Namespaces, mounts and roots.
-    libc::SYS_unshare, libc::SYS_setns, libc::SYS_mount, libc::SYS_umount2, libc::SYS_pivot_root,
-    libc::SYS_chroot, libc::SYS_open_tree, libc::SYS_move_mount, libc::SYS_fsopen,
-    libc::SYS_fsconfig, libc::SYS_fsmount, libc::SYS_fspick, libc::SYS_mount_setattr,
-    libc::SYS_open_by_handle_at, libc::SYS_name_to_handle_at,
-    // Other processes.
-    libc::SYS_ptrace, libc::SYS_process_vm_readv, libc::SYS_process_vm_writev,
-    libc::SYS_process_madvise, libc::SYS_kcmp, libc::SYS_pidfd_getfd, libc::SYS_move_pages,
-    libc::SYS_migrate_pages,
-    // Keys, programs in the kernel, events, rings.
-    libc::SYS_add_key, libc::SYS_request_key, libc::SYS_keyctl, libc::SYS_bpf,
-    libc::SYS_perf_event_open, libc::SYS_userfaultfd, libc::SYS_io_uring_setup,
-    libc::SYS_io_uring_enter, libc::SYS_io_uring_register, libc::SYS_fanotify_init,
-    libc::SYS_fanotify_mark, libc::SYS_lookup_dcookie, libc::SYS_memfd_secret,
-    // The machine itself.
-    libc::SYS_reboot, libc::SYS_kexec_load, libc::SYS_kexec_file_load, libc::SYS_init_module,
-    libc::SYS_finit_module, libc::SYS_delete_module, libc::SYS_swapon, libc::SYS_swapoff,
-    libc::SYS_settimeofday, libc::SYS_clock_settime, libc::SYS_clock_adjtime, libc::SYS_adjtimex,
-    libc::SYS_sethostname, libc::SYS_setdomainname, libc::SYS_syslog, libc::SYS_acct,
-    libc::SYS_quotactl, libc::SYS_quotactl_fd, libc::SYS_vhangup, libc::SYS_nfsservctl,
-    libc::SYS_personality,
-];
-#[cfg(target_arch = "x86_64")]
-#[rustfmt::skip]
-const DENIED_HERE: [i64; 7] = [
-    libc::SYS_iopl, libc::SYS_ioperm, libc::SYS_modify_ldt, libc::SYS__sysctl, libc::SYS_sysfs,
-    libc::SYS_uselib, libc::SYS_ustat,
-];
-#[cfg(not(target_arch = "x86_64"))]
-const DENIED_HERE: [i64; 0] = [];
 
 /// Takes the calls away from this process and all that it starts.
 pub(crate) fn deny(profile: &Profile) -> Result<(), Failed> {
@@ -89,34 +55,22 @@ fn deny_other_numbering() -> Result<(), seccompiler::Error> {
 }
 
 fn denied_calls() -> Result<Rules, seccompiler::BackendError> {
-    let mut rules: Rules =
-        DENIED.into_iter().chain(DENIED_HERE).map(|call| (call, Vec::new())).collect();
-    let namespaces = [
-        libc::CLONE_NEWUSER,
-        libc::CLONE_NEWNS,
-        libc::CLONE_NEWPID,
-        libc::CLONE_NEWNET,
-        libc::CLONE_NEWIPC,
-        libc::CLONE_NEWUTS,
-        libc::CLONE_NEWCGROUP,
-    ];
-    let flagged = namespaces.into_iter().map(|flag| {
+    let mut rules: Rules = denied::calls().map(|(_, call)| (call, Vec::new())).collect();
+    let flagged = denied::NAMESPACES.into_iter().map(|flag| {
         let flag = flag as u64;
         rule(&[(0, Op::MaskedEq(flag), flag)])
     });
     rules.insert(libc::SYS_clone, flagged.collect::<Result<_, _>>()?);
-    // Typing into the terminal of whoever started the host.
-    let typing = [libc::TIOCSTI, 0x541C].map(|request| rule(&[(1, Op::Eq, request)]));
+    let typing = denied::TYPING.map(|request| rule(&[(1, Op::Eq, request)]));
     rules.insert(libc::SYS_ioctl, typing.into_iter().collect::<Result<_, _>>()?);
     Ok(rules)
 }
 
-/// Every family of sockets but a few has been a way into the kernel, and none is of use here.
 fn denied_families(profile: &Profile) -> Result<Rules, seccompiler::BackendError> {
-    let mut allowed = vec![libc::AF_UNIX, libc::AF_NETLINK];
+    let mut allowed = denied::FAMILIES.to_vec();
     // Where the network cannot be taken away as a whole, its sockets are.
     if profile.level == Level::Isolated || profile.network == Reach::Open {
-        allowed.extend([libc::AF_INET, libc::AF_INET6]);
+        allowed.extend(denied::NETWORK_FAMILIES);
     }
     let others: Vec<_> = allowed.iter().map(|family| (0, Op::Ne, *family as u64)).collect();
     let netlink = [(0, Op::Eq, libc::AF_NETLINK as u64), (2, Op::Ne, libc::NETLINK_ROUTE as u64)];

@@ -14,6 +14,7 @@ mod access;
 mod belongings;
 mod calls;
 mod cgroup;
+mod denied;
 mod forward;
 mod inside;
 mod loopback;

@@ -7,6 +7,7 @@
 pub mod hosts;
 pub mod image;
 mod shape;
+mod calls;
 mod tool_shape;
 mod ownership;
 pub mod tools;
@@ -212,7 +213,8 @@ impl Shared {
         let number = self.numbers.take();
         let home = containers.empty_home().map_err(of_folder)?;
         let proxy_folder = proxy.as_ref().map(|(_, folder)| folder.path());
-        let ways = Ways { proxy: proxy_folder, home: &home };
+        let security = calls::options(engine.kind(), &containers.folders).map_err(of_folder)?;
+        let ways = Ways { proxy: proxy_folder, home: &home, security: &security };
         let mut body = shape::body(&spec, self.image.name(), containers.network, ways);
         body.labels = Some(containers.identity.labels(&self.runtime, &spec.worker));
         let config = body.host_config.get_or_insert_default();

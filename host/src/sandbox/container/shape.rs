@@ -30,6 +30,8 @@ pub(crate) struct Ways<'a> {
     pub(crate) proxy: Option<&'a Path>,
     /// An empty one, to stand where root's is: a host that runs as root may have its files there.
     pub(crate) home: &'a Path,
+    /// How the engine is told which system calls it refuses.
+    pub(crate) security: &'a [String],
 }
 
 /// Processes and threads of one worker.
@@ -86,18 +88,18 @@ fn confinement(spec: &LaunchSpec, network: Reach, ways: Ways<'_>) -> HostConfig 
             config: Some(log.map(|(name, value)| (name.into(), value.into())).into()),
         }),
         mounts: Some(mounts(spec, ways)),
-        ..walls(memory)
+        ..walls(memory, ways.security)
     }
 }
 
 /// What no container of this host may do, whatever runs in it.
-pub(crate) fn walls(memory: i64) -> HostConfig {
+pub(crate) fn walls(memory: i64, security: &[String]) -> HostConfig {
     HostConfig {
         memory: Some(memory),
         // More would be swap.
         memory_swap: Some(memory),
         cap_drop: Some(vec!["ALL".into()]),
-        security_opt: Some(vec!["no-new-privileges".into()]),
+        security_opt: Some(security.to_vec()),
         privileged: Some(false),
         readonly_rootfs: Some(true),
         tmpfs: Some(HashMap::from([("/tmp".into(), SCRATCH.into())])),
@@ -208,7 +210,7 @@ mod tests {
     }
 
     fn no_ways() -> Ways<'static> {
-        Ways { proxy: None, home: Path::new("/nowhere") }
+        Ways { proxy: None, home: Path::new("/nowhere"), security: &[] }
     }
 
     #[test]

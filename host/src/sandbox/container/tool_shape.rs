@@ -48,6 +48,8 @@ pub(crate) struct Ways<'a> {
     pub(crate) leash: &'a Path,
     /// An empty one, to stand where root's is.
     pub(crate) home: &'a Path,
+    /// How the engine is told which system calls it refuses.
+    pub(crate) security: &'a [String],
 }
 
 pub(crate) fn body(order: &Order, image: &str, user: User, ways: Ways<'_>) -> ContainerCreateBody {
@@ -83,7 +85,7 @@ fn confinement(order: &Order, user: User, trusted: Option<&Path>, ways: Ways<'_>
         // The host reads it as it comes.
         log_config: Some(HostConfigLogConfig { typ: Some("none".into()), config: None }),
         mounts: Some(bind(binds(order, trusted, ways), ways.home)),
-        ..walls(MEMORY)
+        ..walls(MEMORY, ways.security)
     }
 }
 
@@ -163,7 +165,7 @@ mod tests {
             writes: vec!["/p/set".into()],
             ..Order::default()
         };
-        let ways = Ways { leash: Path::new("/r/leash"), home: Path::new("/r/home") };
+        let ways = Ways { leash: Path::new("/r/leash"), home: Path::new("/r/home"), security: &[] };
         let all = binds(&order, None, ways);
         let all: Vec<_> = all.iter().map(|bind| (bind.at.to_str(), bind.writable)).collect();
         let wanted = [("/p/functions", false), ("/p/set", true), ("/run/alyx", false)];

@@ -30,7 +30,7 @@ use crate::sandbox::container::ownership::User;
 use crate::sandbox::container::removal::{remove, remove_in_time};
 use crate::sandbox::container::tool_shape::{LACKING, MEMORY, Ways, body, network_of};
 use crate::sandbox::container::waiting::{KILLED, Notice, exit_code};
-use crate::sandbox::container::{CREATE, Containers, network, open_to_container};
+use crate::sandbox::container::{CREATE, Containers, calls, network, open_to_container};
 use crate::workshop::{Later, Listener, Order, Printed, Workshop};
 
 /// Longest wait for the container to go once its tool has ended.
@@ -158,7 +158,8 @@ impl ImageTools {
         let of_folder = |source| LaunchError::Folder { path: folder.clone(), source };
         let leash = Leash::make(folder.clone()).map_err(of_folder)?;
         let home = containers.empty_home().map_err(of_folder)?;
-        let ways = Ways { leash: leash.folder.path(), home: &home };
+        let security = calls::options(engine.kind(), &containers.folders).map_err(of_folder)?;
+        let ways = Ways { leash: leash.folder.path(), home: &home, security: &security };
         let mut body = body(order, self.image.name(), user, ways);
         body.labels = Some(containers.identity.labels(&self.runtime, &worker));
         let name = of_tool(&self.runtime, number.number + 1, &containers.identity);

@@ -152,9 +152,13 @@ impl Project {
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut config = self.config.clone();
         let contained = in_containers() && config["functions"]["backend"] != "process";
-        if contained && let Some(pool) = config["functions"]["pool"].as_object_mut() {
-            // Starting a container takes half a second of a core, and most tests use no second one.
-            pool.entry("min_warm").or_insert(json!(0));
+        if contained && let Some(functions) = config["functions"].as_object_mut() {
+            // Starting a container takes half a second of a core, a third of it for its network,
+            // and most tests use no second one and no network.
+            functions.entry("network").or_insert(json!("none"));
+            if let Some(pool) = functions.get_mut("pool").and_then(Value::as_object_mut) {
+                pool.entry("min_warm").or_insert(json!(0));
+            }
         }
         // JSON is YAML.
         self.write("alyx.yaml", &config.to_string());
