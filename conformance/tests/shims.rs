@@ -94,22 +94,22 @@ const AT_ONCE: &[&str] = &[
 ];
 
 #[test]
-fn the_node_shim_passes() {
+fn shim_of_node_passes() {
     check_passes("node", 220, BINARY_ONLY);
 }
 
 #[test]
-fn the_python_shim_passes() {
+fn shim_of_python_passes() {
     check_passes("python", 220, BINARY_ONLY);
 }
 
 #[test]
-fn the_go_shim_passes() {
+fn shim_of_go_passes() {
     check_passes("go", 220, SOURCE_ONLY);
 }
 
 #[test]
-fn the_perl_shim_passes() {
+fn shim_of_perl_passes() {
     let mut skipped = [AT_ONCE, BINARY_ONLY].concat();
     skipped.sort_unstable();
     check_passes("perl", 200, &skipped);
@@ -126,7 +126,7 @@ fn outputs(runtime: &'static str) -> BTreeMap<String, Value> {
 }
 
 #[test]
-fn all_runtimes_give_the_same_json() {
+fn shim_of_each_runtime_gives_the_same_json() {
     let node = outputs("node");
     assert!(node.len() >= 200, "only {} cases were compared", node.len());
     for runtime in ["python", "go", "perl"] {

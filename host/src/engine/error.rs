@@ -105,7 +105,7 @@ impl EngineError {
     pub fn is_taken(&self) -> bool {
         match self {
             EngineError::Refused { status: 409, .. } => true,
-            EngineError::Refused { message, .. } => message.contains("already in use"),
+            EngineError::Refused { message, .. } => message.contains("in use"),
             _ => false,
         }
     }

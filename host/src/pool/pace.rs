@@ -6,6 +6,10 @@ use std::time::{Duration, Instant};
 
 /// No guess before a queue has been looked at for so long.
 const FIRST_LOOK: Duration = Duration::from_millis(500);
+/// Fewer calls that left it may have been the slow first ones of new workers: then it is looked at
+/// for this part of what the one who asks would wait.
+const FEW: f64 = 16.0;
+const SECOND_LOOK: u32 = 8;
 /// What happened longer ago than this counts for half.
 const MEMORY: Duration = Duration::from_secs(4);
 
@@ -41,12 +45,19 @@ impl Pace {
         }
     }
 
-    /// How long the one at `place` will wait when `credit` calls run at a time; none while too
-    /// little has been seen.
-    pub(crate) fn wait(&self, place: usize, credit: u32, now: Instant) -> Option<Duration> {
+    /// How long the one at `place`, who has `patience`, will wait when `credit` calls run at a time;
+    /// none while too little has been seen.
+    pub(crate) fn wait(
+        &self,
+        place: usize,
+        credit: u32,
+        patience: Duration,
+        now: Instant,
+    ) -> Option<Duration> {
         let credits = f64::from(credit);
         let seen = self.seen_until(credit, now);
-        if credit == 0 || seen < FIRST_LOOK.as_secs_f64() * credits {
+        let second = if self.left < FEW { patience / SECOND_LOOK } else { Duration::ZERO };
+        if credit == 0 || seen < FIRST_LOOK.max(second).as_secs_f64() * credits {
             return None;
         }
         // Those that run count as well: they have been at it since the queue formed.
@@ -64,6 +75,20 @@ impl Pace {
 mod tests {
     use super::*;
 
+    const SHORT: Duration = Duration::from_secs(1);
+
+    #[test]
+    fn a_slow_beginning_turns_nobody_away_who_has_time() {
+        let start = Instant::now();
+        let mut pace = Pace::new(start);
+        pace.step(2, start + Duration::from_millis(600));
+        let guess = |patience, after| {
+            pace.wait(300, 2, Duration::from_secs(patience), start + Duration::from_millis(after))
+        };
+        assert_eq!(guess(40, 4_900), None);
+        assert!(guess(40, 5_100).is_some() && guess(1, 700).is_some());
+    }
+
     #[test]
     fn a_steady_queue_is_guessed_right_however_long_it_lasts() {
         let start = Instant::now();
@@ -72,7 +97,7 @@ mod tests {
             now += Duration::from_millis(10);
             pace.step(4, now);
         }
-        let wait = pace.wait(300, 4, now).unwrap();
+        let wait = pace.wait(300, 4, SHORT, now).unwrap();
         assert!((2.8..3.1).contains(&wait.as_secs_f64()), "{wait:?}");
     }
 
@@ -84,7 +109,7 @@ mod tests {
             now += Duration::from_millis(step);
             pace.step(1, now);
         }
-        let wait = pace.wait(10, 1, now).unwrap();
+        let wait = pace.wait(10, 1, SHORT, now).unwrap();
         assert!((0.8..1.1).contains(&wait.as_secs_f64()), "{wait:?}");
     }
 
@@ -97,7 +122,7 @@ mod tests {
                 now += Duration::from_millis(millis);
                 pace.step(credit, now);
             }
-            pace.wait(100, credit, now).unwrap().as_secs_f64()
+            pace.wait(100, credit, SHORT, now).unwrap().as_secs_f64()
         };
         let (before, with_one, after) = (steps(2_000, 16, 1), steps(50, 8, 2), steps(1, 16, 1));
         assert!((0.095..0.105).contains(&before), "{before}");
@@ -109,8 +134,8 @@ mod tests {
     fn calls_that_run_long_are_not_taken_for_a_queue_that_stands() {
         let start = Instant::now();
         let pace = Pace::new(start);
-        assert_eq!(pace.wait(1_000, 64, start + Duration::from_millis(400)), None);
-        let wait = pace.wait(137, 64, start + Duration::from_millis(800)).unwrap();
+        assert_eq!(pace.wait(1_000, 64, SHORT, start + Duration::from_millis(400)), None);
+        let wait = pace.wait(137, 64, SHORT, start + Duration::from_millis(800)).unwrap();
         assert!(wait < Duration::from_secs(2), "{wait:?}");
     }
 }

@@ -78,7 +78,7 @@ impl<W: Clone, F: Clone, T> State<W, F, T> {
             return None;
         }
         let credit = credit(&self.workers, route);
-        let wait = route.pace.wait(route.waiting.len() + 1, credit, now)?;
+        let wait = route.pace.wait(route.waiting.len() + 1, credit, patience, now)?;
         (wait > patience.mul_f64(HOPE)).then_some(Refusal::Overloaded { wait, patience })
     }
 

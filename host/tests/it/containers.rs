@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use crate::harness::engine::Engine;
 use crate::harness::{Host, PATIENCE, eventually};
 
+mod built;
 mod counts;
 mod hostile;
 mod hosts;

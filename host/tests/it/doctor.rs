@@ -18,7 +18,8 @@ async fn examined(project: &Project) -> (Ran, Value) {
 
 #[tokio::test]
 async fn c1_doctor_says_what_is_there() {
-    let (ran, findings) = examined(&Project::with_probes()).await;
+    let open = json!({"functions": {"network": "open"}});
+    let (ran, findings) = examined(&Project::with_probes().config(open)).await;
     assert_eq!(ran.code, Some(0), "{ran:?}");
     for runtime in ["runtime node", "runtime python", "runtime go"] {
         assert_eq!(finding(&findings, runtime)["state"], "good", "{findings:#}");

@@ -263,9 +263,8 @@ async fn w3_the_worker_that_was_busy_last_is_asked_first() {
             host.call(&function, json!({"ms": ms})).await.value().as_i64().expect("a process")
         };
         // Started first, which may take each of them its time.
-        let are_three = |three: (i64, i64, i64)| {
-            three.0 != three.1 && three.1 != three.2 && three.2 != three.0
-        };
+        let are_three =
+            |three: (i64, i64, i64)| three.0 != three.1 && three.1 != three.2 && three.2 != three.0;
         eventually("three workers", PATIENCE, async || {
             are_three(tokio::join!(call(1_000), call(1_000), call(1_000))).then_some(())
         })

@@ -30,7 +30,7 @@ use crate::sandbox::{Exit, Sandbox, SandboxHandle};
 const LINES: usize = 1024;
 /// Longest wait for the end of a container that was told to end, and for its last words.
 const END: Duration = Duration::from_secs(3);
-const LAST_WORDS: Duration = Duration::from_secs(1);
+const LAST_WORDS: Duration = Duration::from_secs(3);
 /// Longest wait for a small answer.
 const ANSWER: Duration = Duration::from_secs(5);
 /// How often its memory is asked for.
@@ -66,7 +66,9 @@ pub(crate) fn watch_over(running: Running) -> Sandbox {
     let (to, from) = mpsc::channel(LINES);
     let words = Arc::new(AtomicBool::new(false));
     let engine = running.engine.clone();
-    let printed = tokio::spawn(output::follow(engine, running.id.clone(), to, words.clone()));
+    let over = CancellationToken::new();
+    let printed = output::follow(engine, running.id.clone(), to, words.clone(), over.clone());
+    let printed = AbortOnDropHandle::new(tokio::spawn(printed));
     let used = Arc::new(AtomicU64::new(0));
     let counting = count(running.engine.clone(), running.id.clone(), used.clone());
     let counting = AbortOnDropHandle::new(tokio::spawn(counting));
@@ -76,8 +78,8 @@ pub(crate) fn watch_over(running: Running) -> Sandbox {
     tokio::spawn(async move {
         let (code, ours) = running.end(&kill).await;
         drop(counting);
+        over.cancel();
         // Its last words may say that it was for want of memory.
-        let printed = AbortOnDropHandle::new(printed);
         let _engine_away = timeout(LAST_WORDS, printed).await;
         let exit = running.exit(code, ours, words.load(Ordering::Relaxed)).await;
         ended.send_replace(Some(exit));

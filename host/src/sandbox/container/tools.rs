@@ -25,7 +25,7 @@ use crate::sandbox::belongings::{Folder, Number, Numbers};
 use crate::sandbox::container::image::Image;
 use crate::sandbox::container::lifeline::Lifeline;
 use crate::sandbox::container::names::of_tool;
-use crate::sandbox::container::output::{BUFFER, pour};
+use crate::sandbox::container::output::Pipes;
 use crate::sandbox::container::ownership::User;
 use crate::sandbox::container::removal::{remove, remove_in_time};
 use crate::sandbox::container::tool_shape::{LACKING, MEMORY, Ways, body, network_of};
@@ -268,11 +268,10 @@ impl Drop for Running {
 /// Cuts what a tool prints into lines.
 async fn feed(pieces: Option<Pieces>, to: mpsc::Sender<Printed>) {
     let Some(mut pieces) = pieces else { return };
-    let (mut stdout, out) = tokio::io::duplex(BUFFER);
-    let (mut stderr, err) = tokio::io::duplex(BUFFER);
+    let (mut pipes, [out, err]) = Pipes::new();
     let pour = async move {
         while let Some(Ok(piece)) = pieces.next().await {
-            if pour(&piece, &mut stdout, &mut stderr).await.is_err() {
+            if pipes.pour(&piece, &mut [0, 0]).await.is_err() {
                 break;
             }
         }

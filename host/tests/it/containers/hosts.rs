@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
+use rustix::fs::{CWD, FileType, Mode, mknodat};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
 use super::{HELLO, small, until_running};
 use crate::harness::engine::{Engine, name_of};
-use crate::harness::{Host, PATIENCE};
+use crate::harness::{Host, PATIENCE, eventually};
 
 #[tokio::test]
 #[ignore = "needs engines: scripts/test engines"]
@@ -35,7 +36,7 @@ async fn w6_nothing_is_left_after_a_stop_in_the_middle_of_starting_containers() 
 }
 
 async fn until_some(engine: &Engine, host: &Host) {
-    crate::harness::eventually("a first container", PATIENCE, async || {
+    eventually("a first container", PATIENCE, async || {
         (!engine.containers(host).is_empty()).then_some(())
     })
     .await;
@@ -55,6 +56,34 @@ async fn w6_what_a_killed_host_leaves_goes_with_the_next_start() {
         let next = Host::start(host.project.clone()).await;
         until_running(&engine, &next, 1).await;
         assert_eq!(engine.containers(&host), Vec::<Value>::new(), "{}", engine.name);
+    }
+}
+
+/// Its pipe is there, and nobody holds the other end.
+#[tokio::test]
+#[ignore = "needs engines: scripts/test engines"]
+async fn w6_a_container_whose_host_is_gone_before_it_begins_ends() {
+    for engine in Engine::all() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let (pipe, mode) = (folder.path().join("host"), Mode::from_raw_mode(0o644));
+        mknodat(CWD, &pipe, FileType::Fifo, mode, 0).expect("a pipe");
+        let mount = json!({
+            "Type": "bind", "Source": folder.path(), "Target": "/run/alyx", "ReadOnly": true,
+        });
+        let limits =
+            ["nofile", "nproc"].map(|name| json!({"Name": name, "Soft": 1024, "Hard": 1024}));
+        let container = json!({
+            "Image": "ghcr.io/watzon/alyx-runtime-node:latest", "User": "0:0", "Cmd": [],
+            "HostConfig": {"NetworkMode": "none", "Mounts": [mount], "Ulimits": limits},
+        });
+        let id = engine.start(&container);
+        let ended = eventually("it ends", PATIENCE, async || {
+            let state = engine.inspect(&id)["State"].clone();
+            (state["Status"] == "exited").then_some(state)
+        })
+        .await;
+        engine.order(&json!({"Id": id}), "remove");
+        assert_ne!(ended["ExitCode"], 0, "{}: {ended}", engine.name);
     }
 }
 

@@ -66,6 +66,17 @@ impl Engine {
         )
     }
 
+    /// Starts a container that is no host's; its id.
+    pub(crate) fn start(&self, container: &Value) -> Value {
+        let body = container.to_string();
+        let kind = "Content-Type: application/json";
+        let made = self.curl("containers/create", &["-H", kind, "-d", &body].map(OsStr::new));
+        let made: Value = serde_json::from_str(&made).unwrap_or_default();
+        let id = made["Id"].as_str().unwrap_or_else(|| panic!("{}: {made}", self.name));
+        self.text("POST", &format!("containers/{id}/start"));
+        made["Id"].clone()
+    }
+
     /// Writes an image to an archive.
     pub(crate) fn save(&self, image: &str, archive: &Path) {
         self.curl(
