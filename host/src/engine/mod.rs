@@ -68,6 +68,7 @@ struct Shared {
     kind: Kind,
     version: String,
     socket: PathBuf,
+    owner: u32,
     client: Docker,
 }
 
@@ -120,7 +121,8 @@ impl Engine {
         if number(&version) < kind.least() {
             return Err(EngineError::TooOld { kind, version, socket: socket.to_owned() });
         }
-        Ok(Engine(Arc::new(Shared { kind, version, socket: socket.to_owned(), client })))
+        let owner = owner(socket).map_err(|e| broken(e.to_string()))?;
+        Ok(Engine(Arc::new(Shared { kind, version, socket: socket.to_owned(), owner, client })))
     }
 
     #[must_use]
@@ -137,6 +139,12 @@ impl Engine {
     #[must_use]
     pub fn socket(&self) -> &Path {
         &self.0.socket
+    }
+
+    /// True when it is an ordinary user's: root in its containers is that user outside.
+    #[must_use]
+    pub fn is_rootless(&self) -> bool {
+        self.0.owner != 0
     }
 
     /// The client, for questions whose answers come bit by bit. Nothing bounds them: the caller
@@ -173,6 +181,12 @@ impl Engine {
     pub fn fault(&self, doing: &str, error: &bollard::errors::Error) -> EngineError {
         EngineError::of(self, doing, error)
     }
+}
+
+/// The user who listens there, which engines themselves do not all tell.
+fn owner(socket: &Path) -> std::io::Result<u32> {
+    let peer = std::os::unix::net::UnixStream::connect(socket)?;
+    Ok(rustix::net::sockopt::socket_peercred(peer)?.uid.as_raw())
 }
 
 /// Who answers, and its version.

@@ -70,9 +70,12 @@ impl RuntimePool {
     /// Why a call has waited in vain, as far as the call itself (`deadline`) or its place in line
     /// would let it.
     fn over_time(&self, key: &Key, waited: Duration, deadline: bool) -> Refusal {
-        match (self.state.lock().is_loading(key), deadline) {
+        let state = self.state.lock();
+        let (loading, trouble) = (state.is_loading(key), state.start_trouble(key));
+        drop(state);
+        match (loading, deadline) {
             (true, true) => Refusal::DeadlineLoading,
-            (true, false) => Refusal::StillLoading { waited },
+            (true, false) => trouble.unwrap_or(Refusal::StillLoading { waited }),
             (false, true) => Refusal::Deadline,
             (false, false) => self.exhausted(waited),
         }

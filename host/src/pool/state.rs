@@ -79,6 +79,12 @@ impl<W: Clone, F: Clone, T> State<W, F, T> {
         self.workers.values().any(|slot| slot.loading.as_ref() == Some(key) || starting(slot))
     }
 
+    /// Why nobody has even begun to load the function: the last worker did not start.
+    pub(crate) fn start_trouble(&self, key: &Key) -> Option<Refusal> {
+        let loads = self.workers.values().any(|slot| slot.loading.as_ref() == Some(key));
+        self.start_fault.clone().filter(|_| !loads)
+    }
+
     /// Functions are there to be served: so many blanks are kept ready.
     pub(crate) fn want_blanks(&mut self, min_warm: usize, now: Instant) -> Actions<W, F, T> {
         self.rules.min_warm = min_warm;

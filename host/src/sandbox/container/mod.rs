@@ -19,6 +19,7 @@ mod guard;
 mod rules;
 mod name_servers;
 mod lifeline;
+mod limits;
 mod leftovers;
 mod output;
 mod removal;
@@ -32,7 +33,7 @@ use std::time::Duration;
 
 use bollard::models::ContainerCreateBody;
 use bollard::query_parameters::CreateContainerOptionsBuilder;
-use tokio::sync::{OnceCell, Semaphore};
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -43,10 +44,10 @@ use crate::sandbox::belongings::{Folder, Number, Numbers};
 use crate::sandbox::container::hosts::Identity;
 use crate::sandbox::container::image::Image;
 use crate::sandbox::container::lifeline::Lifeline;
+use crate::sandbox::container::limits::Limits;
 use crate::sandbox::container::link::Link;
 use crate::sandbox::container::names::{in_full, short};
 use crate::sandbox::container::network::OpenNetwork;
-use crate::sandbox::container::ownership::User;
 use crate::sandbox::container::running::{Running, watch_over};
 use crate::sandbox::container::shape::Ways;
 use crate::sandbox::profile::Reach;
@@ -72,8 +73,7 @@ pub struct Containers {
     /// Containers that have ended and are being removed.
     removals: TaskTracker,
     closed: CancellationToken,
-    /// Who tools in containers are; the engine is asked once.
-    user: OnceCell<User>,
+    limits: Limits,
 }
 
 impl Containers {
@@ -95,7 +95,7 @@ impl Containers {
             turns: Semaphore::new(TOGETHER),
             removals: TaskTracker::new(),
             closed: CancellationToken::new(),
-            user: OnceCell::new(),
+            limits: Limits::default(),
         })
     }
 
@@ -105,10 +105,6 @@ impl Containers {
     /// [`EngineError`]
     pub async fn engine(&self) -> Result<Engine, EngineError> {
         self.link.engine().await
-    }
-
-    async fn user(&self, engine: &Engine) -> Result<User, EngineError> {
-        self.user.get_or_try_init(|| User::on(engine)).await.copied()
     }
 
     /// A folder to stand where root's is.
@@ -272,7 +268,8 @@ impl Shared {
                 if self.containers.network == Reach::Open {
                     self.containers.open.guard(&engine, &running.id).await;
                 }
-                Ok(watch_over(running))
+                let counts = self.containers.limits.are_held(&engine, &running.id).await;
+                Ok(watch_over(running, counts))
             }
             Ok(()) => {
                 running.abandon();

@@ -6,14 +6,9 @@
 use std::io;
 use std::os::unix::fs::{MetadataExt, lchown};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use crate::engine::Engine;
-use crate::engine::error::EngineError;
 use crate::sandbox::profile::NOBODY;
-
-/// Longest wait for what an engine tells about itself.
-const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The user of a tool's container.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,17 +22,15 @@ pub(crate) enum User {
 }
 
 impl User {
-    pub(crate) async fn on(engine: &Engine) -> Result<User, EngineError> {
-        let told = engine.ask("tell about itself", PATIENCE, engine.client().info()).await?;
-        let options = told.security_options.unwrap_or_default();
+    pub(crate) fn on(engine: &Engine) -> User {
         let user = rustix::process::geteuid();
-        Ok(if options.iter().any(|option| option.contains("rootless")) {
+        if engine.is_rootless() {
             User::Rootless
         } else if user.is_root() {
             User::Nobody
         } else {
             User::Host { user: user.as_raw(), group: rustix::process::getegid().as_raw() }
-        })
+        }
     }
 
     /// As engines have it.

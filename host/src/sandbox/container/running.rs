@@ -62,7 +62,8 @@ impl Running {
     }
 }
 
-pub(crate) fn watch_over(running: Running) -> Sandbox {
+/// `counts` says whether what the engine tells of its memory is to be believed.
+pub(crate) fn watch_over(running: Running, counts: bool) -> Sandbox {
     let (to, from) = mpsc::channel(LINES);
     let words = Arc::new(AtomicBool::new(false));
     let engine = running.engine.clone();
@@ -70,11 +71,11 @@ pub(crate) fn watch_over(running: Running) -> Sandbox {
     let printed = output::follow(engine, running.id.clone(), to, words.clone(), over.clone());
     let printed = AbortOnDropHandle::new(tokio::spawn(printed));
     let used = Arc::new(AtomicU64::new(0));
-    let counting = count(running.engine.clone(), running.id.clone(), used.clone());
-    let counting = AbortOnDropHandle::new(tokio::spawn(counting));
+    let counting = counts.then(|| count(running.engine.clone(), running.id.clone(), used.clone()));
+    let counting = counting.map(|counting| AbortOnDropHandle::new(tokio::spawn(counting)));
     let kill = Arc::new(Notify::new());
     let (ended, exit) = watch::channel(None);
-    let handle = SandboxHandle::new(kill.clone(), exit, Some(Counter::Told(used)));
+    let handle = SandboxHandle::new(kill.clone(), exit, counts.then_some(Counter::Told(used)));
     tokio::spawn(async move {
         let (code, ours) = running.end(&kill).await;
         drop(counting);

@@ -41,16 +41,28 @@ impl Engine {
         if name == "docker" { "DOCKER_HOST" } else { "CONTAINER_HOST" }
     }
 
-    /// A project whose workers run on this engine, without a network unless it asks for one.
+    /// A project whose workers run on this engine, without a network unless it asks for one. It is
+    /// the same whatever the workers of other tests are.
     pub(crate) fn project(&self) -> Project {
+        let pool = json!({"min_warm": 1});
+        let functions = json!({"backend": self.name, "network": "none", "pool": pool});
         Project::new()
-            .config(json!({"functions": {"backend": self.name, "network": "none"}}))
+            .config(json!({"functions": functions}))
             .env(Self::variable_of(&self.name), &self.socket)
     }
 
     /// A question to the engine, and its answer as it is.
     pub(crate) fn text(&self, method: &str, path: &str) -> String {
         self.curl(path, &["--max-time".as_ref(), "20".as_ref(), "-X".as_ref(), method.as_ref()])
+    }
+
+    /// What its own command prints, on both streams: `docker ARGUMENTS` or `podman ARGUMENTS`.
+    pub(crate) fn command(&self, arguments: &[&str]) -> String {
+        let mut command = Command::new(&self.name);
+        let variable = Self::variable_of(&self.name);
+        let ran = command.args(arguments).env(variable, &self.socket).output().expect("it starts");
+        assert!(ran.status.success(), "{} {arguments:?}: {ran:?}", self.name);
+        String::from_utf8_lossy(&[ran.stdout, ran.stderr].concat()).into_owned()
     }
 
     /// Sends an archive.

@@ -206,7 +206,7 @@ impl Ran {
     /// Runs `command` to its end, which has to come.
     pub(crate) async fn of(command: Command) -> Ran {
         let mut command = tokio::process::Command::from(command);
-        let output = tokio::time::timeout(super::PATIENCE * 2, command.kill_on_drop(true).output());
+        let output = tokio::time::timeout(super::PATIENCE * 4, command.kill_on_drop(true).output());
         let output: Output =
             output.await.expect("the command ends by itself").expect("the command starts");
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("output is UTF-8");

@@ -56,6 +56,25 @@ fn a_blank_worker_is_replaced_in_the_background() {
 }
 
 #[test]
+fn who_has_waited_for_starts_that_fail_hears_why() {
+    let mut world = World::new(rules(0, 4), 12, 7);
+    let key = world::key((0, 0));
+    world.call(0);
+    assert_eq!(world.state.start_trouble(&key), None);
+    let number = world.any(|w| !w.started).expect("a worker is being started");
+    world.workers.remove(&number);
+    let why = Refusal::Start("no luck".into());
+    world.event(|state, now| state.start_failed(number, &why, now));
+    assert_eq!(world.waits_for(0), 1);
+    assert_eq!(world.state.start_trouble(&key), Some(why));
+    world.passes(Duration::from_secs(1));
+    let number = world.any(|w| !w.started).expect("another one");
+    world.workers.get_mut(&number).expect("found above").started = true;
+    world.event(|state, now| state.started(number, number, 3, now));
+    assert_eq!(world.state.start_trouble(&key), None, "it is being loaded");
+}
+
+#[test]
 fn idle_workers_leave_after_their_time_and_blanks_stay() {
     let mut world = served(rules(1, 4), &PLAIN[..2]);
     world.now += Duration::from_secs(61);
