@@ -160,8 +160,11 @@ impl Project {
                 pool.entry("min_warm").or_insert(json!(0));
             }
         }
-        // JSON is YAML.
-        self.write("alyx.yaml", &config.to_string());
+        // JSON is YAML. What is there stays: other commands may be reading it.
+        let text = config.to_string();
+        if fs::read_to_string(self.path("alyx.yaml")).ok().as_ref() != Some(&text) {
+            self.write("alyx.yaml", &text);
+        }
         self.bare_command(arguments)
     }
 
