@@ -149,7 +149,8 @@ impl Engine {
             order => self.text("POST", &format!("containers/{id}/{order}")),
         };
         // The host may be at it as well.
-        let is_done = !said.contains("message") || said.contains("already in progress");
+        let has_happened = ["already in progress", "o such container"];
+        let is_done = !said.contains("message") || has_happened.iter().any(|it| said.contains(it));
         assert!(is_done, "{}: {order}: {said}", self.name);
     }
 
